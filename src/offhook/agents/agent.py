@@ -1,0 +1,106 @@
+"""One configured persona, in Python or in ``offhook.yaml``."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+
+from offhook.agents.entries import ToolEntry
+from offhook.agents.settings import (
+    EITHER,
+    FixedGreeting,
+    Input,
+    NamedTool,
+    Output,
+    OutputName,
+    Plain,
+    RetentionRatio,
+    ServerVad,
+    Settings,
+    Structured,
+    Template,
+    TokenLimit,
+    Transcription,
+    TurnDetection,
+    VariableName,
+)
+from offhook.tools import Tool
+
+
+class Agent(Settings):
+    """Who answers: instructions, voice, tools and how the talk is handled.
+
+    ``Agent(instructions="You answer the phone for Acme.", tools=[order_status])`` is enough. Texts are templates over
+    ``input.NAME`` and ``call.NAME``.
+    """
+
+    mode: Literal["talk", "listen"] = Field(default="talk", description="listen never speaks and sends no events.")
+    model: str = Field(default="gpt-realtime-2.1", min_length=1, description="Passed through, whatever its name.")
+    voice: str = Field(default="marin", min_length=1, description="Passed through, whatever its name.")
+    instructions: Template = Field(default="", description="Who the agent is and what it does; a template.")
+    greeting: Annotated[Annotated[Template, Plain] | Annotated[FixedGreeting, Structured], EITHER] | None = Field(
+        default=None,
+        description="How to open the call, as an instruction, or {text: exact words}; without it the agent waits.",
+    )
+    tools: Annotated[Sequence[ToolEntry], AfterValidator(tuple)] = Field(
+        default=(), description="end_call, escalate, {python: module:attribute}."
+    )
+    inputs: dict[VariableName, Input] = Field(default={}, description="Input variables that the flow passes.")
+    outputs: dict[OutputName, Output] = Field(default={}, description="Output variables that the flow gets back.")
+    turn_detection: TurnDetection = Field(default=ServerVad(), description="When the caller's turn ends.")
+    noise_reduction: Literal["near_field", "far_field"] | None = Field(
+        default="near_field", description="near_field for handsets, far_field for speakerphones, null for none."
+    )
+    transcription: Transcription | None = Field(
+        default=Transcription(), description="Text of what the caller says, for the record; null for none."
+    )
+    speed: float = Field(default=1.0, ge=0.25, le=1.5, description="How fast the agent speaks.")
+    reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = Field(
+        default=None, description="Only for models that reason: others refuse the whole session."
+    )
+    max_output_tokens: TokenLimit = Field(
+        default="inf", description="Limit of one response, tools included; speech that reaches it ends in mid-sentence."
+    )
+    truncation: Annotated[
+        Annotated[Literal["auto", "disabled"], Plain] | Annotated[RetentionRatio, Structured], EITHER
+    ] = Field(default="auto", description="What happens when the conversation no longer fits the model's context.")
+    tool_choice: Annotated[
+        Annotated[Literal["auto", "none", "required"], Plain] | Annotated[NamedTool, Structured], EITHER
+    ] = Field(default="auto", description="Whether the model may or must call tools.")
+    parallel_tool_calls: bool | None = Field(default=None, description="null leaves it to the model.")
+    dtmf_timeout: float = Field(
+        default=1.5,
+        gt=0,
+        le=60,
+        description="Seconds after the last digit until digits go to the model; # sends them at once.",
+    )
+    bot_turn_response: bool = Field(default=True, description="Tell Genesys the text of each turn of the agent.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems: list[InitErrorDetails] = []
+        if self.mode == "talk" and not self.instructions.strip():
+            problems.append(_problem("missing", "an agent that talks needs instructions", "instructions"))
+        names = [tool.definition.name for tool in self.function_tools]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            problems.append(_problem("tool_name", f"two tools are called {name}", "tools"))
+        if problems:
+            raise ValidationError.from_exception_data("Agent", problems)
+        return self
+
+    @property
+    def function_tools(self) -> tuple[Tool, ...]:
+        """The tools that the gateway runs; those of call control are not among them."""
+        return tuple(entry for entry in self.tools if not isinstance(entry, str))
+
+    @property
+    def call_control(self) -> tuple[str, ...]:
+        """The names of call control among the tools, each once."""
+        return tuple(dict.fromkeys(entry for entry in self.tools if isinstance(entry, str)))
+
+
+def _problem(kind: str, text: str, field: str) -> InitErrorDetails:
+    # The text goes in as a value: pydantic would read braces in it as placeholders.
+    error = PydanticCustomError(kind, "{problem}", {"problem": text})
+    return {"type": error, "loc": (field,), "input": None}

@@ -1,0 +1,142 @@
+"""Settings of an agent that go to the Realtime API (openai-realtime.md §3). Every one of them is really sent."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
+
+from offhook.agents.templates import TemplateFault, compile_template
+
+#: Begins the names of the output variables that every call returns (contract.md).
+RESERVED_PREFIX = "OFFHOOK_"
+
+
+def _check_template(text: str) -> str:
+    try:
+        compile_template(text)
+    except TemplateFault as fault:
+        raise PydanticCustomError("template", "{problem}", {"problem": fault.text, "line": fault.line}) from fault
+    return text
+
+
+def _check_output_name(name: str) -> str:
+    if name.upper().startswith(RESERVED_PREFIX):
+        raise PydanticCustomError("reserved_name", "names that begin with OFFHOOK_ are for offhook's own outputs")
+    return name
+
+
+def _kind(value: object) -> str:
+    """Choose between the plain and the structured form, so that an error speaks of the one that was meant."""
+    return "(structured)" if isinstance(value, dict | BaseModel) else "(plain)"
+
+
+def _limit_kind(value: object) -> str:
+    return "(plain)" if isinstance(value, str) and not value.isdecimal() else "(structured)"
+
+
+Template = Annotated[str, AfterValidator(_check_template)]
+VariableName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+OutputName = Annotated[VariableName, AfterValidator(_check_output_name)]
+Plain = Tag("(plain)")
+Structured = Tag("(structured)")
+EITHER = Discriminator(_kind)
+TokenLimit = Annotated[
+    Annotated[int, Field(ge=1), Structured] | Annotated[Literal["inf"], Plain], Discriminator(_limit_kind)
+]
+
+
+class Settings(BaseModel):
+    """What all settings have in common: they do not change, and an unknown one is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ServerVad(Settings):
+    """Turn detection by loudness and silence."""
+
+    type: Literal["server_vad"] = "server_vad"
+    threshold: float = Field(
+        default=0.5, ge=0, le=1, description="How loud speech must be, 0 to 1; higher for noisy lines."
+    )
+    prefix_padding_ms: int = Field(
+        default=300, ge=0, le=10_000, description="Audio kept from before speech was detected."
+    )
+    silence_duration_ms: int = Field(default=500, ge=0, le=10_000, description="Silence that ends the caller's turn.")
+    idle_timeout_ms: int | None = Field(
+        default=None, ge=5_000, le=30_000, description="Silence after which the agent speaks again; null for never."
+    )
+    create_response: bool = Field(default=True, description="The end of a turn makes the agent answer.")
+    interrupt_response: bool = Field(default=True, description="The caller's speech stops the agent's.")
+
+
+class SemanticVad(Settings):
+    """Turn detection by what was said."""
+
+    type: Literal["semantic_vad"] = "semantic_vad"
+    eagerness: Literal["low", "medium", "high", "auto"] = Field(
+        default="auto", description="How soon a turn counts as ended: low waits up to 8 s, medium 4 s, high 2 s."
+    )
+    create_response: bool = Field(default=True, description="The end of a turn makes the agent answer.")
+    interrupt_response: bool = Field(default=True, description="The caller's speech stops the agent's.")
+
+
+def _with_type(value: Any) -> Any:
+    return {"type": "server_vad", **value} if isinstance(value, dict) else value
+
+
+#: ``server_vad`` unless ``type`` says otherwise.
+TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type"), BeforeValidator(_with_type)]
+
+
+class Transcription(Settings):
+    """The speech recognition whose text goes to the transcript; billed apart from the model."""
+
+    model: str = Field(default="gpt-transcribe", min_length=1, description="On Azure, the name of a deployment.")
+    language: str | None = Field(
+        default=None,
+        min_length=2,
+        description="ISO 639-1, like en. Without it short turns may be taken for another language.",
+    )
+    prompt: str | None = Field(
+        default=None, min_length=1, description="Text that shows the style or the words to expect."
+    )
+    keywords: Annotated[Sequence[str], AfterValidator(tuple)] = Field(
+        default=(), description="Names and terms to listen for."
+    )
+
+
+class RetentionRatio(Settings):
+    """Keep a part of the conversation when it no longer fits the model's context."""
+
+    retention_ratio: float = Field(gt=0, le=1, description="The part that is kept, 0 to 1.")
+    post_instructions: int | None = Field(
+        default=None, gt=0, description="Token limit of all that follows the instructions."
+    )
+
+
+class NamedTool(Settings):
+    """Make the model call one tool."""
+
+    name: str = Field(min_length=1)
+
+
+class FixedGreeting(Settings):
+    """Say exactly these words."""
+
+    text: Template = Field(min_length=1, description="A template; what it gives is said word for word.")
+
+
+class Input(Settings):
+    """An input variable that the flow passes."""
+
+    required: bool = Field(default=False, description="Without it, or with an empty one, the call is refused.")
+    description: str = ""
+    default: str | None = Field(default=None, description="Stands in for a variable that was not passed.")
+
+
+class Output(Settings):
+    """An output variable that the flow gets back, and that the model may set."""
+
+    default: str = Field(default="", description="What the flow gets if the model sets nothing.")
+    description: str = Field(default="", description="Tells the model what belongs in it.")

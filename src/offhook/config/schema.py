@@ -1,0 +1,187 @@
+"""What can be configured (contract.md): every setting with its type, default and meaning."""
+
+from typing import Annotated, Literal, NamedTuple
+from uuid import UUID
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from offhook.agents.agent import Agent
+from offhook.agents.registry import AgentRegistry
+from offhook.agents.settings import Settings
+from offhook.config.provider import ProviderConfig, empty_as_none, trimmed
+from offhook.httpsig import Key, PublicUrl, SecretError, decode_secret
+
+
+class HostPort(NamedTuple):
+    """An address to listen on."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _read_host_port(value: object) -> object:
+    if isinstance(value, HostPort):
+        return value
+    if not isinstance(value, str):
+        raise PydanticCustomError("string_type", "should be HOST:PORT in quotes")
+    host, separator, port = value.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise PydanticCustomError("host_port", "should be HOST:PORT, with an IPv6 address in brackets")
+    if not separator or not port.isdecimal() or int(port) > 65535:
+        raise PydanticCustomError("host_port", "should be HOST:PORT with a port from 0 to 65535")
+    return HostPort(host or "0.0.0.0", int(port))  # noqa: S104  ":8080" asks for it
+
+
+def _check_base_path(path: str) -> str:
+    if not path.startswith("/") or any(character in path for character in "?# "):
+        raise PydanticCustomError("base_path", "should be a path that starts with /")
+    return path.rstrip("/")
+
+
+def _check_public_url(url: str) -> str:
+    try:
+        PublicUrl.parse(url, "/")
+    except ValueError as error:
+        raise PydanticCustomError("public_url", "{problem}", {"problem": str(error)}) from error
+    return url
+
+
+def _secrets(value: object) -> object:
+    """Take one secret or several (while one is replaced); an empty one is left out."""
+    several = value if isinstance(value, list | tuple) else [value]
+    return tuple(secret for secret in several if secret not in (None, ""))
+
+
+def _check_secret(secret: SecretStr) -> SecretStr:
+    try:
+        decode_secret(secret.get_secret_value())
+    except SecretError as error:
+        raise PydanticCustomError("secret", "{problem}", {"problem": str(error)}) from error
+    return secret
+
+
+def _organization(organization: str) -> str:
+    try:
+        return str(UUID(organization))
+    except ValueError as error:
+        raise PydanticCustomError("organization", "should be an organization ID, a UUID") from error
+
+
+ListenAddress = Annotated[
+    HostPort,
+    BeforeValidator(_read_host_port),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["0.0.0.0:8080"]}),
+]
+ClientSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
+
+
+class KeyConfig(Settings):
+    """Who may call: an API key, with a client secret also signed."""
+
+    id: Annotated[SecretStr, Field(min_length=1), BeforeValidator(trimmed)] = Field(
+        description="What Genesys sends as X-API-KEY."
+    )
+    secret: Annotated[
+        tuple[ClientSecret, ...],
+        BeforeValidator(_secrets),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    ] = Field(default=(), description="Base64 client secret, or several; left out, requests need no signature.")
+    organizations: tuple[Annotated[str, AfterValidator(_organization)], ...] | None = Field(
+        default=None, description="Genesys organization IDs that may use the key; left out: any."
+    )
+    agents: tuple[str, ...] | None = Field(default=None, description="Agents that may be called; left out: any.")
+
+    def key(self) -> Key:
+        """Return the key as the verifier wants it."""
+        secrets = tuple(decode_secret(secret.get_secret_value()) for secret in self.secret)
+        return Key(self.id.get_secret_value(), secrets)
+
+
+class RealtimeConfig(Settings):
+    """Who speaks for the agents."""
+
+    providers: tuple[ProviderConfig, ...] = Field(
+        default=(), description="In order of preference; without a usable one, the built-in emulator answers."
+    )
+
+
+class TlsConfig(Settings):
+    """TLS on the call port; usually the load balancer's job."""
+
+    cert: str = Field(min_length=1, description="PEM file with the certificate and its chain.")
+    key: str = Field(min_length=1, description="PEM file with the private key.")
+
+
+class LimitsConfig(Settings):
+    """Bounds; times in seconds."""
+
+    max_calls: int = Field(default=1000, ge=1, description="Calls at a time; more are refused.")
+    connect_timeout: float = Field(default=10.0, gt=0, description="For the Realtime API to answer the handshake.")
+    tool_timeout: float = Field(default=20.0, gt=0, description="For one tool call.")
+    drain_timeout: float = Field(default=900.0, ge=0, description="For live calls to end when the process stops.")
+
+
+class LogConfig(Settings):
+    """What is logged, to stderr."""
+
+    format: Literal["console", "json"] | None = Field(
+        default=None, description="Left out: console on a terminal, json elsewhere."
+    )
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(Settings):
+    """The whole configuration, as in ``offhook.yaml``."""
+
+    listen: ListenAddress = Field(
+        default=HostPort("0.0.0.0", 8080),  # noqa: S104  the call port is meant to be reached
+        description="Call port: AudioHook WebSocket, /healthz, /readyz.",
+    )
+    base_path: Annotated[str, AfterValidator(_check_base_path)] = Field(
+        default="/audiohook", description="Path of the Base Connection URI; the Connector ID follows it."
+    )
+    public_url: Annotated[Annotated[str, AfterValidator(_check_public_url)] | None, BeforeValidator(empty_as_none)] = (
+        Field(default=None, description="What Genesys really dials, for signatures behind proxies.")
+    )
+    admin: ListenAddress = Field(
+        default=HostPort("127.0.0.1", 8081), description="Admin port: dashboard, API, metrics; never the public one."
+    )
+    keys: tuple[KeyConfig, ...] = Field(default=(), description="Who may call.")
+    realtime: RealtimeConfig = Field(default=RealtimeConfig(), description="Who speaks for the agents.")
+    agents: dict[Annotated[str, Field(min_length=1, max_length=200)], Agent] = Field(
+        min_length=1, description="Who answers, by Connector ID."
+    )
+    default_agent: str | None = Field(default=None, description="Answers the bare base path.")
+    tls: TlsConfig | None = Field(default=None, description="TLS on the call port.")
+    limits: LimitsConfig = Field(default=LimitsConfig(), description="Bounds.")
+    log: LogConfig = Field(default=LogConfig(), description="What is logged.")
+
+    @property
+    def needs_emulator(self) -> bool:
+        """No provider can be used: none is configured, or those that want an API key have none."""
+        return not self.usable_providers
+
+    @property
+    def usable_providers(self) -> tuple[ProviderConfig, ...]:
+        """The providers that can be asked, in order of preference."""
+        return tuple(provider for provider in self.realtime.providers if provider.usable)
+
+    def registry(self) -> AgentRegistry:
+        """Return the agents by Connector ID."""
+        return AgentRegistry(self.agents, self.default_agent)
+
+    def dialled_url(self) -> PublicUrl | None:
+        """Return the public URL as the verifier wants it."""
+        return PublicUrl.parse(self.public_url, self.base_path) if self.public_url else None
+
+
+def is_local(address: HostPort) -> bool:
+    """Tell whether only this machine can reach ``address``."""
+    return address.host in ("localhost", "::1") or address.host.startswith("127.")

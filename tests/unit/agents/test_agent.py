@@ -1,0 +1,163 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from offhook.agents import Agent
+from offhook.agents.settings import FixedGreeting, RetentionRatio, SemanticVad, ServerVad
+from offhook.tools import tool
+from tests.unit.tools import sample
+
+MINIMAL: dict[str, Any] = {"instructions": "Be kind."}
+
+
+def errors(data: dict[str, Any]) -> list[tuple[str, tuple[int | str, ...]]]:
+    with pytest.raises(ValidationError) as caught:
+        Agent.model_validate(data)
+    return [(error["type"], error["loc"]) for error in caught.value.errors()]
+
+
+def test_defaults() -> None:
+    agent = Agent(instructions="Be kind.")
+    assert (agent.mode, agent.model, agent.voice) == ("talk", "gpt-realtime-2.1", "marin")
+    assert agent.greeting is None
+    assert agent.turn_detection == ServerVad()
+    assert agent.noise_reduction == "near_field"
+    assert agent.transcription is not None
+    assert agent.transcription.model == "gpt-transcribe"
+    assert agent.tools == ()
+    assert agent.bot_turn_response
+
+
+def test_an_agent_does_not_change() -> None:
+    agent = Agent(instructions="Be kind.")
+    with pytest.raises(ValidationError):
+        agent.voice = "echo"
+
+
+def test_python_functions_as_tools() -> None:
+    @tool
+    async def one() -> str:
+        return ""
+
+    def two(number: int) -> str:
+        return str(number)
+
+    agent = Agent(instructions="x", tools=[one, two, "end_call", "escalate", "end_call"])
+    assert [found.definition.name for found in agent.function_tools] == ["one", "two"]
+    assert agent.call_control == ("end_call", "escalate")
+    assert isinstance(agent.tools, tuple)
+
+
+def test_tools_by_reference() -> None:
+    agent = Agent.model_validate({**MINIMAL, "tools": [{"python": "tests.unit.tools.sample:order_status"}, "escalate"]})
+    assert [found.definition.name for found in agent.function_tools] == ["order_status"]
+    assert agent.model_dump()["tools"] == ({"python": "tests.unit.tools.sample:order_status"}, "escalate")
+    assert Agent(instructions="x", tools=[sample.order_status]).model_dump()["tools"] == ({"python": "order_status"},)
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [
+        ("end_cal", "tool_unknown"),
+        ("set_outputs", "tool_unknown"),
+        ("collect_digits", "tool_unsupported"),
+        ({"http": {}}, "tool_unsupported"),
+        ({"mcp": {}}, "tool_unsupported"),
+        ({"data_action": {}}, "tool_unsupported"),
+        ({"pyton": "x:y"}, "tool_unknown"),
+        ({"python": 5}, "tool_unknown"),
+        ({"python": "x"}, "tool_import"),
+        ({"python": "no.such.module:x"}, "tool_import"),
+        ({"python": "tests.unit.tools.sample:reserved"}, "tool_name"),
+        (sample.reserved, "tool_name"),
+        (sample.untyped, "tool_import"),
+        ({"python": "a:b", "http": {}}, "tool_unknown"),
+        (5, "tool_unknown"),
+        (str, "tool_unknown"),
+    ],
+)
+def test_tools_that_cannot_be(entry: object, kind: str) -> None:
+    assert errors({**MINIMAL, "tools": ["end_call", entry]}) == [(kind, ("tools", 1))]
+
+
+def test_two_tools_of_one_name() -> None:
+    assert errors({**MINIMAL, "tools": [sample.order_status, sample.order_status]}) == [("tool_name", ("tools",))]
+
+
+def test_an_agent_that_talks_needs_instructions() -> None:
+    assert errors({}) == [("missing", ("instructions",))]
+    assert errors({"instructions": " \n"}) == [("missing", ("instructions",))]
+    assert Agent(mode="listen").instructions == ""
+
+
+def test_all_errors_come_at_once() -> None:
+    found = errors(
+        {
+            "instructions": "{{ call.anni }}",
+            "greeting": {"text": "{% if %}"},
+            "speed": 9,
+            "voice": 5,
+            "outputs": {"OFFHOOK_X": {}},
+            "unknown": 1,
+        }
+    )
+    assert sorted(kind for kind, _ in found) == [
+        "extra_forbidden",
+        "less_than_equal",
+        "reserved_name",
+        "string_type",
+        "template",
+        "template",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "check"),
+    [
+        ("turn_detection", {"threshold": 0.7}, lambda a: a.turn_detection.threshold == 0.7),
+        ("turn_detection", {"type": "semantic_vad"}, lambda a: a.turn_detection == SemanticVad()),
+        ("turn_detection", SemanticVad(eagerness="high"), lambda a: a.turn_detection.eagerness == "high"),
+        ("greeting", "Hello", lambda a: a.greeting == "Hello"),
+        ("greeting", {"text": "Hello"}, lambda a: a.greeting == FixedGreeting(text="Hello")),
+        ("greeting", FixedGreeting(text="Hello"), lambda a: a.greeting == FixedGreeting(text="Hello")),
+        ("truncation", "disabled", lambda a: a.truncation == "disabled"),
+        ("truncation", {"retention_ratio": 0.8}, lambda a: a.truncation == RetentionRatio(retention_ratio=0.8)),
+        ("tool_choice", {"name": "x"}, lambda a: a.tool_choice.name == "x"),
+        ("max_output_tokens", 500, lambda a: a.max_output_tokens == 500),
+        ("max_output_tokens", "500", lambda a: a.max_output_tokens == 500),
+        ("max_output_tokens", "inf", lambda a: a.max_output_tokens == "inf"),
+        ("transcription", None, lambda a: a.transcription is None),
+        ("transcription", {"language": "de", "keywords": ["a"]}, lambda a: a.transcription.keywords == ("a",)),
+        ("noise_reduction", None, lambda a: a.noise_reduction is None),
+    ],
+)
+def test_settings(setting: str, value: object, check: Callable[[Any], bool]) -> None:
+    assert check(Agent.model_validate({**MINIMAL, setting: value}))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "loc"),
+    [
+        ("turn_detection", None, ("turn_detection",)),
+        ("turn_detection", {"type": "loud"}, ("turn_detection",)),
+        ("turn_detection", {"idle_timeout_ms": 100}, ("turn_detection", "server_vad", "idle_timeout_ms")),
+        ("turn_detection", {"threshold": float("nan")}, ("turn_detection", "server_vad", "threshold")),
+        ("greeting", 5, ("greeting", "(plain)")),
+        ("greeting", {"txt": "x"}, ("greeting", "(structured)", "text")),
+        ("truncation", "x", ("truncation", "(plain)")),
+        ("truncation", {"retention_ratio": 2}, ("truncation", "(structured)", "retention_ratio")),
+        ("tool_choice", "x", ("tool_choice", "(plain)")),
+        ("max_output_tokens", "x", ("max_output_tokens", "(plain)")),
+        ("max_output_tokens", 0, ("max_output_tokens", "(structured)")),
+        ("transcription", {"keywords": "x"}, ("transcription", "keywords")),
+        ("inputs", {"": {}}, ("inputs", "", "[key]")),
+        ("inputs", {"A\nB": {}}, ("inputs", "A\nB", "[key]")),
+        ("outputs", {"offhook_call_id": {}}, ("outputs", "offhook_call_id", "[key]")),
+        ("speed", 0.1, ("speed",)),
+        ("dtmf_timeout", 0, ("dtmf_timeout",)),
+    ],
+)
+def test_settings_that_cannot_be(setting: str, value: object, loc: tuple[int | str, ...]) -> None:
+    assert loc in [place for _, place in errors({**MINIMAL, setting: value})]

@@ -1,0 +1,33 @@
+from offhook.bridge import control
+from offhook.tools import CALL_CONTROL, END_CALL, ESCALATE, SET_OUTPUTS, call_control
+
+
+def test_the_names_are_those_that_the_bridge_acts_on() -> None:
+    assert (END_CALL, ESCALATE, SET_OUTPUTS) == (control.END_CALL, control.ESCALATE, control.SET_OUTPUTS)
+    assert {END_CALL, ESCALATE, SET_OUTPUTS} == CALL_CONTROL
+
+
+def test_end_call() -> None:
+    definition = call_control.end_call()
+    assert definition.name == "end_call"
+    assert definition.parameters["required"] == ["reason"]
+    assert list(definition.parameters["properties"]) == ["reason"]
+
+
+def test_escalate() -> None:
+    definition = call_control.escalate()
+    assert definition.name == "escalate"
+    assert definition.parameters["required"] == ["reason"]
+    assert list(definition.parameters["properties"]) == ["reason", "target"]
+
+
+def test_set_outputs() -> None:
+    definition = call_control.set_outputs({"INTENT": "What was wanted.", "B": ""})
+    assert definition.name == "set_outputs"
+    assert definition.parameters == {
+        "type": "object",
+        "properties": {"INTENT": {"type": "string", "description": "What was wanted."}, "B": {"type": "string"}},
+        "required": [],
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
