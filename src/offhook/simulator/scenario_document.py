@@ -1,0 +1,273 @@
+"""The shape of a scenario file: what is allowed in it, and the script it stands for."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+import msgspec
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    StrictBool,
+    StrictStr,
+    ValidationInfo,
+    model_validator,
+)
+
+from offhook.audio.wav import read_wav
+from offhook.simulator import script
+
+
+class _Doc(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _no_number(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f'YAML reads this as the number {value}; write it in quotes: "{value}"')
+    if isinstance(value, bool) or value is None:
+        raise ValueError("must be a text; write it in quotes")
+    return value
+
+
+_Text = Annotated[StrictStr, BeforeValidator(_no_number)]
+_Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+_Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
+_Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _words(value: object) -> object:
+    if isinstance(value, str):
+        return {"text": value}
+    if isinstance(value, dict):
+        return value
+    raise ValueError("must be a text in quotes, {text: …} or {wav: …}")
+
+
+class _Recording(msgspec.Struct, frozen=True):
+    name: str
+    audio: bytes
+
+
+def _record(value: object, info: ValidationInfo) -> _Recording:
+    """Read a WAV file; a relative name is looked for beside the scenario."""
+    if not isinstance(value, str):
+        raise ValueError("must be the name of a WAV file")
+    file = Path(info.context or ".") / value
+    try:
+        return _Recording(file.name, read_wav(file.read_bytes()))
+    except OSError as error:
+        raise ValueError(f"{file}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+class _SayDoc(_Doc):
+    text: _Text | None = None
+    wav: Annotated[InstanceOf[_Recording], BeforeValidator(_record)] | None = None
+
+    @model_validator(mode="after")
+    def _has_sound(self) -> Self:
+        if not self.text and not self.wav:
+            raise ValueError("needs a text or a wav file")
+        return self
+
+    def utterance(self) -> script.Utterance:
+        if self.wav is None:
+            return script.Utterance(self.text or "")
+        return script.Utterance(self.text or f"({self.wav.name})", self.wav.audio)
+
+
+_Said = Annotated[_SayDoc, BeforeValidator(_words)]
+
+
+class _WaitForAgentDoc(_Doc):
+    timeout: _Seconds = 10.0
+    silence_ms: _Milliseconds = 800
+    required: StrictBool = True
+
+
+class _InterruptDoc(_Doc):
+    after_ms: _Milliseconds
+    say: _Said
+    timeout: _Seconds = 10.0
+
+
+class _SecondsDoc(_Doc):
+    seconds: _Seconds
+
+
+class _UpdateDoc(_Doc):
+    language: Annotated[_Text, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+
+
+class _EmptyDoc(_Doc):
+    pass
+
+
+class _StepDoc(_Doc):
+    wait_for_agent: _WaitForAgentDoc | None = None
+    say: _Said | None = None
+    interrupt: _InterruptDoc | None = None
+    dtmf: Annotated[_Text, Field(pattern=r"^[0-9A-D*#]{1,64}$")] | None = None
+    hold: _SecondsDoc | None = None
+    update: _UpdateDoc | None = None
+    wait: _SecondsDoc | None = None
+    hang_up: _EmptyDoc | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _needs_no_value(cls, value: object) -> object:
+        if isinstance(value, dict):
+            return {k: {} if v is None and k in ("wait_for_agent", "hang_up") else v for k, v in value.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _is_one_step(self) -> Self:
+        names = sorted(self.model_fields_set)
+        if len(names) != 1:
+            raise ValueError(
+                f"must be exactly one step, but holds {', '.join(names) or 'none'}; begin each with a dash"
+            )
+        if getattr(self, names[0]) is None:
+            raise ValueError(f"`{names[0]}` has no value")
+        return self
+
+
+class _RangeDoc(_Doc):
+    min: _Limit | None = None
+    max: _Limit | None = None
+
+    @model_validator(mode="after")
+    def _is_range(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is more than max {self.max:g}")
+        return self
+
+
+class _BargeInDoc(_Doc):
+    count: Annotated[int, Field(ge=0)] | None = None
+    max_stop_ms: _Limit | None = None
+
+
+def _is_pattern(value: str) -> str:
+    if (pattern := script.as_pattern(value)) is not None:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{value} is no regular expression: {error}") from None
+    return value
+
+
+class _ExpectDoc(_Doc):
+    ended_by: Literal["agent", "caller"] | None = None
+    reason: Literal["completed", "unauthorized", "error"] | None = None
+    output_variables: dict[_Text, Annotated[_Text, AfterValidator(_is_pattern)]] = {}
+    heard_seconds: _RangeDoc = _RangeDoc()
+    barge_in: _BargeInDoc = _BargeInDoc()
+    max_first_audio_ms: _Limit | None = None
+    max_response_ms: _Limit | None = None
+    max_cut_off_ms: _Limit | None = None
+    no_protocol_errors: StrictBool = True
+
+
+def _end_with_hang_up(steps: list[_StepDoc]) -> list[_StepDoc]:
+    for number, step in enumerate(steps[:-1], 1):
+        if step.hang_up is not None:
+            raise ValueError(f"nothing can follow `hang_up`, which is step {number} of {len(steps)}")
+    return steps
+
+
+class ScenarioDoc(_Doc):
+    """A whole scenario file."""
+
+    name: _Text = ""
+    connector_id: _Text | None = None
+    inputs: dict[_Text, _Text] = {}
+    language: _Text = "en-us"
+    ani: _Text = "tel:+13175550123"
+    ani_name: _Text = ""
+    dnis: _Text = "tel:+13175550199"
+    start_burst_ms: Annotated[int, Field(ge=0, le=20_000)] = 200
+    playback_delay_ms: Annotated[int, Field(ge=0, le=5_000)] = 0
+    stay: _Seconds = 30.0
+    steps: Annotated[list[_StepDoc], Field(min_length=1, max_length=1000), AfterValidator(_end_with_hang_up)]
+    expect: _ExpectDoc = _ExpectDoc()
+
+
+def _step(doc: _StepDoc) -> script.Step:
+    match doc:
+        case _StepDoc(wait_for_agent=_WaitForAgentDoc() as step):
+            return script.WaitForAgent(step.timeout, step.silence_ms, step.required)
+        case _StepDoc(say=_SayDoc() as said):
+            return script.Say(said.utterance())
+        case _StepDoc(interrupt=_InterruptDoc() as step):
+            return script.Interrupt(step.after_ms, step.say.utterance(), step.timeout)
+        case _StepDoc(dtmf=str() as digits):
+            return script.PressDigits(digits)
+        case _StepDoc(hold=_SecondsDoc() as step):
+            return script.HoldLine(step.seconds)
+        case _StepDoc(update=_UpdateDoc() as step):
+            return script.ChangeLanguage(step.language)
+        case _StepDoc(wait=_SecondsDoc() as step):
+            return script.Wait(step.seconds)
+        case _:
+            return script.HangUp()
+
+
+def to_scenario(doc: ScenarioDoc) -> script.Scenario:
+    """Return the scenario that a valid document describes."""
+    expect = doc.expect
+    return script.Scenario(
+        steps=tuple(map(_step, doc.steps)),
+        name=doc.name,
+        connector_id=doc.connector_id,
+        inputs=doc.inputs,
+        language=doc.language,
+        ani=doc.ani,
+        ani_name=doc.ani_name,
+        dnis=doc.dnis,
+        start_burst_ms=doc.start_burst_ms,
+        playback_delay_ms=doc.playback_delay_ms,
+        stay=doc.stay,
+        expect=script.Expectations(
+            ended_by=expect.ended_by,
+            reason=expect.reason,
+            output_variables=expect.output_variables,
+            heard_seconds=script.HeardSeconds(expect.heard_seconds.min, expect.heard_seconds.max),
+            barge_in=script.ExpectedBargeIn(expect.barge_in.count, expect.barge_in.max_stop_ms),
+            max_first_audio_ms=expect.max_first_audio_ms,
+            max_response_ms=expect.max_response_ms,
+            max_cut_off_ms=expect.max_cut_off_ms,
+            no_protocol_errors=expect.no_protocol_errors,
+        ),
+    )
+
+
+_MODELS: Final[dict[tuple[type[BaseModel], str], type[BaseModel]]] = {
+    (ScenarioDoc, "steps"): _StepDoc,
+    (ScenarioDoc, "expect"): _ExpectDoc,
+    (_StepDoc, "wait_for_agent"): _WaitForAgentDoc,
+    (_StepDoc, "say"): _SayDoc,
+    (_StepDoc, "interrupt"): _InterruptDoc,
+    (_StepDoc, "hold"): _SecondsDoc,
+    (_StepDoc, "update"): _UpdateDoc,
+    (_StepDoc, "wait"): _SecondsDoc,
+    (_StepDoc, "hang_up"): _EmptyDoc,
+    (_InterruptDoc, "say"): _SayDoc,
+    (_ExpectDoc, "heard_seconds"): _RangeDoc,
+    (_ExpectDoc, "barge_in"): _BargeInDoc,
+}
+
+
+def known_keys(path: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that are possible at a place of the document."""
+    model: type[BaseModel] = ScenarioDoc
+    for part in path:
+        if isinstance(part, str) and (found := _MODELS.get((model, part))) is not None:
+            model = found
+    return list(model.model_fields)

@@ -1,0 +1,178 @@
+"""What a caller does during a call, and what is expected of it: the steps as plain values.
+
+`scenario.py` reads them from YAML; a program may build them itself.
+"""
+
+from typing import Literal, Protocol
+
+import msgspec
+
+
+class Utterance(msgspec.Struct, frozen=True):
+    """Something the caller says: a text, or a recording when `audio` is given."""
+
+    text: str
+    """What is said, for people to read; the sound is made of it when there is no `audio`."""
+    audio: bytes | None = None
+    """8 kHz µ-law."""
+
+
+class WaitForAgent(msgspec.Struct, frozen=True):
+    """Until the agent has spoken since the last step and has fallen silent."""
+
+    timeout: float = 10.0
+    """Seconds for the agent to begin to speak."""
+    silence_ms: int = 800
+    """Milliseconds of quiet that count as silent."""
+    required: bool = True
+    """False: an agent that says nothing is no failure."""
+
+
+class Say(msgspec.Struct, frozen=True):
+    """Speak; over when the last sample has been said."""
+
+    utterance: Utterance
+
+
+class Interrupt(msgspec.Struct, frozen=True):
+    """Speak over the agent, once so much of what it says now has been heard."""
+
+    after_ms: int
+    utterance: Utterance
+    timeout: float = 10.0
+    """Seconds for the agent to begin to speak."""
+
+
+class PressDigits(msgspec.Struct, frozen=True):
+    """Press keys, one after the other."""
+
+    digits: str
+    gap_ms: int = 200
+    """From one key to the next."""
+
+
+class HoldLine(msgspec.Struct, frozen=True):
+    """Put the agent on hold: no audio flows."""
+
+    seconds: float
+
+
+class ChangeLanguage(msgspec.Struct, frozen=True):
+    """The flow changes the language."""
+
+    language: str
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Stay silent."""
+
+    seconds: float
+
+
+class HangUp(msgspec.Struct, frozen=True):
+    """End the call."""
+
+
+Step = WaitForAgent | Say | Interrupt | PressDigits | HoldLine | ChangeLanguage | Wait | HangUp
+
+
+class HeardSeconds(msgspec.Struct, frozen=True):
+    """Bounds of the agent audio that was played to the caller."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+class ExpectedBargeIn(msgspec.Struct, frozen=True):
+    """What is expected of interruptions."""
+
+    count: int | None = None
+    """How many `barge_in` events come."""
+    max_stop_ms: float | None = None
+    """From the first audible sample of the caller to `barge_in`."""
+
+
+class Expectations(msgspec.Struct, frozen=True, kw_only=True):
+    """What must hold when the call is over; None is not checked."""
+
+    ended_by: Literal["agent", "caller"] | None = None
+    reason: str | None = None
+    """Reason of the agent's `disconnect`."""
+    output_variables: dict[str, str] = {}
+    """Values exactly as expected, or a regular expression between slashes."""
+    heard_seconds: HeardSeconds = HeardSeconds()
+    barge_in: ExpectedBargeIn = ExpectedBargeIn()
+    max_first_audio_ms: float | None = None
+    """From `opened` to the first agent audio that is heard."""
+    max_response_ms: float | None = None
+    """From the end of each caller turn to the agent being heard."""
+    max_cut_off_ms: float | None = None
+    """Agent audio that was still to be played when the call ended."""
+    no_protocol_errors: bool = True
+
+
+def as_pattern(value: str) -> str | None:
+    """Return the regular expression of an expected value written as `/…/`, None for a plain value."""
+    return value[1:-1] if len(value) > 1 and value.startswith("/") and value.endswith("/") else None
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """One call: who calls, what the caller does, what is expected."""
+
+    steps: tuple[Step, ...]
+    name: str = ""
+    connector_id: str | None = None
+    inputs: dict[str, str] = {}
+    """Input variables."""
+    language: str = "en-us"
+    ani: str = "tel:+13175550123"
+    """The caller's number."""
+    ani_name: str = ""
+    dnis: str = "tel:+13175550199"
+    """The number that was dialled."""
+    start_burst_ms: int = 200
+    """Caller audio buffered before the connection stood, sent faster than real time after `opened`."""
+    playback_delay_ms: int = 0
+    """From agent audio arriving at an empty queue to it being heard."""
+    stay: float = 30.0
+    """Seconds the caller stays on the line after the last step if nobody ends the call."""
+    expect: Expectations = Expectations()
+
+
+class SpeechSource(Protocol):
+    """Where the sound of a text comes from; `offhook.speech.Speech` is one."""
+
+    def clip(self, text: str, voice: Literal["agent", "caller"] = ...) -> bytes:
+        """Return 8 kHz µ-law."""
+        ...
+
+
+DEFAULT_PHRASE = "What are your opening hours?"
+
+
+def simple_scenario(
+    *, utterance: Utterance | None = None, digits: str = "", inputs: dict[str, str] | None = None
+) -> Scenario:
+    """Listen to the greeting, say something (or press keys), wait for the answer, hang up.
+
+    Without an utterance and without digits a phrase that the package ships is said. An agent may greet nobody.
+    """
+    steps: list[Step] = [WaitForAgent(timeout=8.0, required=False)]
+    if utterance is None and not digits:
+        utterance = Utterance(DEFAULT_PHRASE)
+    if utterance is not None:
+        steps += [Say(utterance), WaitForAgent(timeout=15.0)]
+    if digits:
+        steps += [PressDigits(digits), WaitForAgent(timeout=15.0, required=utterance is None)]
+    return Scenario(name="simple", steps=(*steps, HangUp()), inputs=inputs or {})
+
+
+def probe_scenario() -> Scenario:
+    """The connection probe: nobody calls, nothing is said (audiohook.md §3.6)."""
+    return Scenario(name="probe", steps=(HangUp(),), ani="", dnis="", start_burst_ms=0)
+
+
+def texts(scenario: Scenario) -> list[str]:
+    """Return the texts that need a sound, to prepare them before the call."""
+    utterances = [step.utterance for step in scenario.steps if isinstance(step, Say | Interrupt)]
+    return [utterance.text for utterance in utterances if utterance.audio is None]
