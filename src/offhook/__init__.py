@@ -11,15 +11,18 @@ from offhook._version import __version__
 
 if TYPE_CHECKING:
     from offhook.agents.agent import Agent
+    from offhook.agents.settings import Input, Output
     from offhook.gateway import Gateway
     from offhook.tools import CallContext, ToolError, tool
 
-__all__ = ["Agent", "CallContext", "Gateway", "ToolError", "__version__", "tool"]
+__all__ = ["Agent", "CallContext", "Gateway", "Input", "Output", "ToolError", "__version__", "tool"]
 
 _HOMES = {
     "Agent": "offhook.agents.agent",
     "CallContext": "offhook.tools",
     "Gateway": "offhook.gateway",
+    "Input": "offhook.agents.settings",
+    "Output": "offhook.agents.settings",
     "ToolError": "offhook.tools",
     "tool": "offhook.tools",
 }

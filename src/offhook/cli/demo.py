@@ -1,0 +1,38 @@
+"""`offhook demo`: a complete call on this machine."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("recordings/demo.wav"),
+    show_default=True,
+    metavar="FILE.wav",
+    help="Where the stereo recording goes.",
+)
+def demo(record: Path) -> None:
+    """Carry a complete simulated call through the real gateway: no key, no account, no network.
+
+    Exit status: 0 when the call went as it should, 1 when not.
+    """
+    import asyncio
+
+    from rich.console import Console
+
+    from offhook.demo.run import run, show_report
+    from offhook.simulator.dialer import DialFailed
+    from offhook.telemetry.logging import configure
+
+    console = Console()
+    configure(style="console", level="error")
+    try:
+        record.parent.mkdir(parents=True, exist_ok=True)
+        report = asyncio.run(run(console, record))
+    except (DialFailed, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    show_report(console, report, record)
+    raise SystemExit(0 if report.ok else 1)

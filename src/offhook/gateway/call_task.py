@@ -1,0 +1,304 @@
+"""One call on real sockets: the single owner of everything that a call holds.
+
+`bridge.Call` decides; this shell carries. What arrives is fed to the call with the time, what the call wants is done,
+and nothing waits on the way: both sockets are written without waiting, and whatever takes time (connecting the Realtime
+leg, running a tool) is a task beside the call, in the task group that ends with it.
+"""
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from offhook.agents import Agent, AgentRegistry, PlanError, call_context, plan_call
+from offhook.audiohook import OpenParameters, ServerSession
+from offhook.bridge import (
+    Call,
+    CallEnded,
+    CloseRealtime,
+    Command,
+    ConnectRealtime,
+    InvokeTool,
+    RecordMoment,
+    RecordTurn,
+    SelectAgent,
+)
+from offhook.gateway.audiohook_socket import AudioHookSocket
+from offhook.gateway.backpressure import Backpressure
+from offhook.gateway.link import ABNORMAL_CLOSURE, RealtimeConnectError, RealtimeLink
+from offhook.gateway.listener import UpgradeRequest
+from offhook.gateway.observer import CallInfo, Observers
+from offhook.telemetry.logging import get_logger
+from offhook.tools import CallContext, ToolRunner
+
+INTERNAL_ERROR = "OH-GATE-01"
+SOCKET_STUCK = "OH-GATE-02"
+
+TOOL_TIMEOUT = 15.0
+"""Seconds that a tool may take."""
+MIN_TIMER = 0.001
+"""Seconds that a timer takes at least, so that no fault of ours can keep the loop busy."""
+
+Dial = Callable[[str, str], Awaitable[RealtimeLink]]
+"""Opens the Realtime leg for a model and a caller's number (see `dialer.Dialer.dial`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallServices:
+    """What calls share."""
+
+    registry: AgentRegistry
+    dial: Dial
+    tools: Mapping[str, ToolRunner] = field(default_factory=dict)
+    """Runner of each agent's tools, by the agent's name."""
+    observers: Observers = field(default_factory=Observers)
+    tool_timeout: float = TOOL_TIMEOUT
+
+
+class CallTask:
+    """Carries one call from the upgrade until both sockets are gone."""
+
+    def __init__(self, upgrade: UpgradeRequest, socket: AudioHookSocket, services: CallServices) -> None:
+        self._upgrade = upgrade
+        self._socket = socket
+        self._services = services
+        self._clock = time.monotonic()
+        self.info = CallInfo(str(uuid.uuid4()), connector_id=upgrade.connector.connector_id)
+        self._call = Call(
+            self.info.call_id,
+            session_id=upgrade.session_id,
+            organization_id=upgrade.organization_id,
+            now=self._clock,
+        )
+        self._log = get_logger("offhook.gateway.call").bind(call=self.info.call_id)
+        self._tasks = asyncio.TaskGroup()
+        self._beside: set[asyncio.Task[None]] = set()
+        """Tasks that are cancelled when the call is over."""
+        self._connecting: asyncio.Task[None] | None = None
+        self._link: RealtimeLink | None = None
+        self._agent: Agent | None = None
+        self._context: CallContext | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._backpressure = Backpressure(socket, self._on_writable, self._on_stuck)
+        self._dropping = False
+        self._genesys: Call | ServerSession = self._call
+        """What the Genesys leg feeds: the call or, after a fault of ours, only its AudioHook session."""
+        self._ended = False
+
+    async def run(self) -> None:
+        """Carry the call; returns when everything of it is freed."""
+        # Not the Connector ID: the flow may have computed it of anything, a caller's number included.
+        self._log.info("call began", correlation=_identifier(self._upgrade.correlation_id), remote=self._upgrade.remote)
+        try:
+            async with self._tasks:
+                self._feed(lambda _now: None)  # arms the timer: `open` has to come
+                await self._read()
+                for task in self._beside:
+                    task.cancel()
+            if self._link is not None:
+                self._link.close()
+                await self._link.wait_closed()
+        finally:
+            self._free()
+
+    def end(self, outcome: str, reason: str, info: str) -> None:
+        """End the call from outside; what the caller is being told is heard first."""
+        if self._genesys is self._call:
+            self._feed(self._call.end, outcome, reason, info)
+
+    # What happens:
+
+    async def _read(self) -> None:
+        while (message := await self._socket.receive()) is not None:
+            if isinstance(message, bytes):
+                self._feed(self._genesys.receive_audio, message)
+            else:
+                self._feed(self._genesys.receive_text, message)
+        self._feed(self._genesys.receive_eof)
+
+    def on_message(self, data: bytes) -> None:
+        """The Realtime leg sent a message."""
+        if self._genesys is self._call:
+            self._feed(self._call.receive_realtime, data)
+
+    def on_lost(self, code: int, reason: str) -> None:
+        """The Realtime leg was lost."""
+        self._log.warning("realtime leg lost", code=code)
+        self._feed(self._call.realtime_lost, None if code == ABNORMAL_CLOSURE else code, reason)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        # uvloop's timers may be a little early, and the call's deadlines are exact.
+        self._clock = max(self._clock, self._timer_at)
+        self._feed(self._genesys.handle_timer)
+
+    def _on_writable(self, writable: bool) -> None:
+        if self._genesys is self._call:
+            self._feed(self._call.set_writable, writable)
+
+    def _on_stuck(self) -> None:
+        self._log.warning("genesys does not read", code=SOCKET_STUCK)
+        self._socket.abort()
+
+    def _feed(self, step: Callable[..., object], *arguments: object) -> None:
+        """Tell the call what happened, then do what it wants."""
+        now = self._clock = max(self._clock, time.monotonic())
+        try:
+            step(*arguments, now)
+            self._pump(now)
+        except Exception as error:
+            self._break_off(error)
+
+    # What the call wants:
+
+    def _pump(self, now: float) -> None:
+        call = self._call
+        if self._genesys is not call:
+            self._pump_session(now)
+            return
+        while commands := call.commands():
+            for command in commands:
+                self._execute(command, now)
+        messages = call.audiohook_data()
+        if messages:
+            for message in messages:
+                self._socket.send(message)
+            self._backpressure.look()
+        data = call.realtime_data()
+        if data and self._link is not None:
+            for event in data:
+                self._link.send(event)
+        self._finish_step(call.next_timer(now), now)
+
+    def _finish_step(self, timer: float | None, now: float) -> None:
+        if self._call.close_expected and not self._dropping:
+            self._dropping = True
+            self._start(self._socket.close(1000), cancel=False)
+        if timer is None or (self._timer is not None and self._timer_at <= timer):
+            return  # A timer that fires too early does no harm, and leaving it is cheaper than replacing it.
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = timer
+        self._timer = asyncio.get_running_loop().call_later(max(MIN_TIMER, timer - now), self._on_timer)
+
+    def _execute(self, command: Command, now: float) -> None:
+        match command:
+            case RecordMoment():
+                self._services.observers.on_moment(self.info, command)
+            case RecordTurn(turn=turn):
+                self._services.observers.on_turn(self.info, turn)
+            case InvokeTool():
+                self._start(self._run_tool(command))
+            case SelectAgent(parameters=parameters):
+                self._select(parameters, now)
+            case ConnectRealtime():
+                self._connecting = self._start(self._connect_realtime())
+            case CloseRealtime():
+                self._close_realtime()
+            case CallEnded():
+                self._finish(command)
+
+    def _select(self, parameters: OpenParameters, now: float) -> None:
+        info, connector = self.info, self._upgrade.connector
+        info.conversation_id, info.organization_id = parameters.conversation_id, parameters.organization_id
+        self._log = self._log.bind(conversation=_identifier(info.conversation_id))
+        try:
+            name, agent = self._services.registry.resolve(connector, self._upgrade.admission.agents)
+            plan = plan_call(agent, name, parameters, connector, call_id=info.call_id)
+            self._context = call_context(agent, name, parameters, connector, call_id=info.call_id)
+        except PlanError as error:
+            self._log.warning("call refused", code=error.code, detail=error.info)
+            self._call.refuse("error", f"{error.code} {error.info}", now)
+            return
+        info.agent, self._agent = name, agent
+        self._log.info("call accepted", agent=name)
+        self._call.accept(plan, now)
+
+    async def _connect_realtime(self) -> None:
+        agent, context = self._agent, self._context
+        assert agent is not None and context is not None  # noqa: S101, PT018 - `accept` comes before `ConnectRealtime`
+        try:
+            link = await self._services.dial(agent.model, context.ani)
+        except RealtimeConnectError as error:
+            self._feed(self._call.realtime_lost, None, str(error))
+            return
+        except Exception as error:
+            self._log.error("connecting failed", code=INTERNAL_ERROR, exc_info=error)
+            self._feed(self._call.realtime_lost, None, INTERNAL_ERROR)
+            return
+        self._link = link
+        self._feed(self._call.realtime_connected)
+        link.start(self)
+
+    def _close_realtime(self) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._link is not None:
+            self._link.close()
+
+    async def _run_tool(self, command: InvokeTool) -> None:
+        context = self._context
+        assert context is not None  # noqa: S101 - no tools before `accept`
+        runner = self._services.tools.get(context.agent) or ToolRunner()
+        output = await runner.run(command.name, command.arguments, context, self._services.tool_timeout)
+        self._feed(self._call.tool_result, command.call_id, output)
+
+    def _start(self, work: Awaitable[None], *, cancel: bool = True) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = self._tasks.create_task(work)  # type: ignore[arg-type]  # all are coroutines
+        if cancel:
+            self._beside.add(task)
+            task.add_done_callback(self._beside.discard)
+        return task
+
+    # The end:
+
+    def _finish(self, ended: CallEnded) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._log.info(
+            "call ended",
+            outcome=ended.outcome,
+            reason=_identifier(ended.reason),
+            seconds=round(self._clock - self.info.began, 3),
+        )
+        self._services.observers.on_ended(self.info, ended)
+
+    def _break_off(self, error: Exception) -> None:
+        """A fault of ours: the call cannot be trusted any more, but Genesys still gets a clean end."""
+        self._log.error("internal error", code=INTERNAL_ERROR, exc_info=error)
+        session = self._call.audiohook
+        if self._genesys is session:
+            self._socket.abort()
+            return
+        self._genesys = session
+        self._close_realtime()
+        for task in self._beside:
+            task.cancel()
+        self._feed(lambda now: session.send_disconnect("error", now, info=f"{INTERNAL_ERROR} internal error"))
+
+    def _pump_session(self, now: float) -> None:
+        session = self._call.audiohook
+        session.events()
+        for message in session.data_to_send():
+            self._socket.send(message)
+        self._finish_step(session.next_timer(), now)
+
+    def _free(self) -> None:
+        """Leave nothing behind, whatever brought us here."""
+        self._dropping = True  # There is nobody left to close the socket politely for.
+        self._feed(self._genesys.receive_eof)
+        self._finish(CallEnded(outcome="failed", reason=INTERNAL_ERROR))
+        if self._timer is not None:
+            self._timer.cancel()
+        self._backpressure.stop()
+        if self._link is not None:
+            self._link.close()
+
+
+def _identifier(text: str | None) -> str | None:
+    """Give back what looks like an identifier, for the log; anything else may be what somebody said."""
+    return text if text is not None and re.fullmatch(r"[0-9A-Za-z_-]{1,64}", text) else None

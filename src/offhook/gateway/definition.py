@@ -1,0 +1,141 @@
+"""`Gateway`: a gateway defined in Python, with the same settings as `offhook.yaml`."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Self
+
+import structlog
+from pydantic import ValidationError
+
+from offhook.agents import Agent
+from offhook.config import Config, ConfigError, KeyConfig, Mark, Problem, ProviderConfig
+from offhook.config.checks import check_advice
+from offhook.config.document import Document
+from offhook.config.explain import explain
+from offhook.config.problems import UNKNOWN_AGENT
+from offhook.gateway.observer import CallObserver
+from offhook.gateway.server import GatewayServer
+from offhook.telemetry.logging import configure
+
+OPENAI_URL = "wss://api.openai.com/v1/realtime"
+
+
+class Gateway:
+    """Agents and the settings of the port that they are called at.
+
+    ``Gateway(agents={"support": Agent(instructions="…")})`` is enough; serve it with ``offhook serve module:attribute``
+    or ``await gateway.serve()``.
+
+    Args:
+        agents: by Connector ID.
+        keys: who may call, each with `id` and mostly `secret`; by default the environment's GENESYS_API_KEY and
+            GENESYS_CLIENT_SECRET.
+        providers: Realtime APIs in order of preference; by default OpenAI with the environment's OPENAI_API_KEY.
+        listen: HOST:PORT of the call port.
+        default_agent: answers the bare base path.
+        settings: any other setting of `offhook.yaml`, for example `base_path` or `limits`.
+
+    Raises:
+        ConfigError: with everything that is wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        agents: Mapping[str, Agent],
+        keys: Sequence[KeyConfig | Mapping[str, Any]] | None = None,
+        providers: Sequence[ProviderConfig | Mapping[str, Any]] | None = None,
+        listen: str | None = None,
+        default_agent: str | None = None,
+        **settings: Any,
+    ) -> None:
+        given: dict[str, Any] = {
+            **settings,
+            "agents": dict(agents),
+            "keys": _keys_of_environment() if keys is None else keys,
+            "realtime": {"providers": _providers_of_environment() if providers is None else providers},
+            "default_agent": default_agent,
+        }
+        if listen is not None:
+            given["listen"] = listen
+        try:
+            self.config = Config.model_validate(given)
+        except ValidationError as error:
+            raise ConfigError(explain(error, _document())) from None
+        if default_agent is not None and default_agent not in agents:
+            raise ConfigError([_unknown_default()])
+
+    @classmethod
+    def from_config(cls, config: Config) -> Self:
+        """Make a gateway of a configuration that was read from a file."""
+        gateway = cls.__new__(cls)
+        gateway.config = config
+        return gateway
+
+    @property
+    def warnings(self) -> Sequence[Problem]:
+        """What is worth a second look."""
+        return check_advice(self.config, _document())
+
+    @contextlib.asynccontextmanager
+    async def serving(
+        self, *, observers: Sequence[CallObserver] = (), config: Config | None = None
+    ) -> AsyncIterator[GatewayServer]:
+        """Take calls while the block runs; at its end, calls that are left are cut off.
+
+        Args:
+            observers: watch the calls.
+            config: takes the place of the gateway's own.
+        """
+        async with GatewayServer(self.config if config is None else config, observers=observers) as server:
+            yield server
+
+    async def serve(self, *, observers: Sequence[CallObserver] = ()) -> None:
+        """Take calls until SIGTERM or SIGINT, then drain; a second signal stops at once.
+
+        Sets logging up as the configuration says, unless structlog has been set up already.
+        """
+        if not structlog.is_configured():
+            configure(style=self.config.log.format, level=self.config.log.level)
+        async with self.serving(observers=observers) as server:
+            await drain_on_signal(server)
+
+
+async def drain_on_signal(server: GatewayServer) -> None:
+    """Return once a signal came and the calls have ended, or a second signal came."""
+    loop = asyncio.get_running_loop()
+    signals: asyncio.Queue[None] = asyncio.Queue()
+    handled = (signal.SIGTERM, signal.SIGINT)
+    for number in handled:
+        loop.add_signal_handler(number, signals.put_nowait, None)
+    try:
+        await signals.get()
+        drained = asyncio.ensure_future(server.drain())
+        hurried = asyncio.ensure_future(signals.get())
+        await asyncio.wait([drained, hurried], return_when=asyncio.FIRST_COMPLETED)
+        for task in (drained, hurried):
+            task.cancel()
+        await asyncio.wait([drained, hurried])
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
+def _keys_of_environment() -> list[dict[str, Any]]:
+    key = os.environ.get("GENESYS_API_KEY")
+    return [{"id": key, "secret": os.environ.get("GENESYS_CLIENT_SECRET", "")}] if key else []
+
+
+def _providers_of_environment() -> list[dict[str, Any]]:
+    return [{"name": "openai", "url": OPENAI_URL, "api_key": os.environ.get("OPENAI_API_KEY", "")}]
+
+
+def _document() -> Document:
+    return Document("", "the gateway", {})
+
+
+def _unknown_default() -> Problem:
+    return Problem(UNKNOWN_AGENT, Mark("the gateway"), "default_agent", "there is no such agent")

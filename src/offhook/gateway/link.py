@@ -1,0 +1,140 @@
+"""What the Realtime leg's WebSocket looks like to a call, whichever library carries it."""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+"""The Python clients of others use 8 MiB or no limit at all; one `append` may have 15 MiB (openai-realtime.md §1.6)."""
+
+ABNORMAL_CLOSURE = 1006
+"""RFC 6455: the connection ended without a close frame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkLimits:
+    """Bounds of one link; the defaults are those of a real call."""
+
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+    """Larger messages, also when they come in fragments, end the link with 1009."""
+    max_unsent_bytes: int = 4 * 1024 * 1024
+    """When the peer stops reading and this much waits for it, the link counts as lost."""
+    ping_interval: float = 20.0
+    """Seconds without a sign of life after which the peer is pinged (openai-realtime.md §1.6)."""
+    pong_timeout: float = 20.0
+    """Seconds that the peer has for its pong; not more than `ping_interval`."""
+
+
+DEFAULT_LIMITS = LinkLimits()
+
+
+class RealtimeConnectError(Exception):
+    """The Realtime leg could not be opened."""
+
+    def __init__(self, code: str, detail: str, *, status: int | None = None, retryable: bool) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        """Stable code, `OH-CONN-nn`; see `CONNECT_ERRORS`."""
+        self.detail = detail
+        """One line for the log, free of credentials and of the peer's text."""
+        self.status = status
+        """HTTP status of a refused handshake."""
+        self.retryable = retryable
+        """Another attempt, or another provider, may help."""
+
+
+CONNECT_ERRORS = {
+    "OH-CONN-01": "The Realtime API cannot be reached.",
+    "OH-CONN-02": "The Realtime API did not answer the handshake in time.",
+    "OH-CONN-03": "The Realtime API's TLS certificate is not trusted.",
+    "OH-CONN-04": "The Realtime API refused the credentials.",
+    "OH-CONN-05": "The Realtime API is overloaded or out of order.",
+    "OH-CONN-06": "The Realtime API refused the request.",
+    "OH-CONN-07": "What answered is not a WebSocket server.",
+    "OH-CONN-08": "The Realtime URL is not usable.",
+}
+"""Texts of the codes of `RealtimeConnectError`."""
+
+
+class LinkReceiver(Protocol):
+    """Takes what comes out of a link; its methods are called from the event loop and must not block."""
+
+    def on_message(self, data: bytes) -> None:
+        """A whole message arrived."""
+
+    def on_lost(self, code: int, reason: str) -> None:
+        """The link ended, and not by our `close()`. Comes at most once, and nothing follows it.
+
+        `code` is the peer's close code, the code that we closed with because of what the peer did, or 1006.
+        """
+
+
+class RealtimeLink(Protocol):
+    """An open WebSocket to a Realtime API."""
+
+    def start(self, receiver: LinkReceiver) -> None:
+        """Deliver what has arrived so far, and from now on everything as it arrives."""
+
+    def send(self, data: bytes) -> None:
+        """Send one text message (UTF-8); ignored after the link has ended."""
+
+    def close(self) -> None:
+        """Close the link with 1000; the receiver hears nothing more of it."""
+
+    async def wait_closed(self) -> None:
+        """Return when the socket is gone, by whatever way it went."""
+
+
+class LinkConnector(Protocol):
+    """Opens links; raises `RealtimeConnectError`."""
+
+    async def __call__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        deadline: float,
+        ssl_context: ssl.SSLContext | None = None,
+        limits: LinkLimits = DEFAULT_LIMITS,
+    ) -> RealtimeLink:
+        """Connect within `deadline` seconds. Without `ssl_context` the certificate is checked by the default rules."""
+        ...
+
+
+def cannot_reach(error: BaseException) -> RealtimeConnectError:
+    """Translate what a socket, the resolver or TLS raised."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return RealtimeConnectError("OH-CONN-03", error.verify_message, retryable=False)
+    if isinstance(error, OSError) and error.strerror:
+        return RealtimeConnectError("OH-CONN-01", error.strerror, retryable=True)
+    return RealtimeConnectError("OH-CONN-01", type(error).__name__, retryable=True)
+
+
+def timed_out(deadline: float) -> RealtimeConnectError:
+    """The deadline for connecting passed."""
+    return RealtimeConnectError("OH-CONN-02", f"no handshake within {deadline:g} s", retryable=True)
+
+
+def refused_with(status: int) -> RealtimeConnectError:
+    """Translate the HTTP status of a refused handshake (openai-realtime.md §1.7).
+
+    What the body says stays out of it: providers put parts of the key into it.
+    """
+    if status in (401, 403):
+        code, retryable = "OH-CONN-04", False
+    elif status == 429 or status >= 500:
+        code, retryable = "OH-CONN-05", True
+    else:
+        code, retryable = "OH-CONN-06", False
+    return RealtimeConnectError(code, f"HTTP status {status}", status=status, retryable=retryable)
+
+
+def not_websocket() -> RealtimeConnectError:
+    """The answer to the handshake breaks HTTP or RFC 6455."""
+    return RealtimeConnectError("OH-CONN-07", "the answer is not a WebSocket handshake", retryable=False)
+
+
+def unusable_url() -> RealtimeConnectError:
+    """The URL has no host, or another scheme than ws or wss."""
+    return RealtimeConnectError("OH-CONN-08", "the URL must be wss://host/path", retryable=False)

@@ -1,0 +1,294 @@
+"""The call port on aiohttp: the only module that knows its server side.
+
+What reaches a call has passed a hardened HTTP parser, limits of size and time, and the decision about its key. Each
+connection is served by aiohttp's own task; nothing is queued between its parser and the call.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import HttpVersion11, WSMsgType, web
+
+from offhook.agents import ConnectorPath
+from offhook.gateway.audiohook_socket import AudioHookSocket
+from offhook.gateway.auth import Admission
+from offhook.httpsig import SignedRequest
+from offhook.telemetry.logging import get_logger
+
+HEALTH_PATH = "/healthz"
+READINESS_PATH = "/readyz"
+
+# Otherwise aiohttp tells its version, and Python's.
+_SERVER = {"Server": "offhook"}
+
+_log = get_logger("offhook.gateway.listener")
+
+# aiohttp logs malformed requests with a part of them, which may be a credential.
+_silence = logging.Logger("offhook.aiohttp", logging.CRITICAL + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerLimits:
+    """Bounds of the call port; the defaults are those of real calls."""
+
+    head_timeout: float = 10.0
+    """Seconds that a connection has for the head of its request, and that it may stay idle after an answer."""
+    max_line_bytes: int = 8190
+    """Longest request line, and longest header."""
+    max_headers: int = 100
+    max_message_bytes: int = 1_048_576 + 1024
+    """Above what the AudioHook session takes: what is too large for it is answered there, in the protocol."""
+    idle_ping: float = 30.0
+    """Seconds of silence after which the peer is pinged; a pong has half of it. Genesys speaks every few seconds."""
+    close_timeout: float = 2.0
+    """Seconds that the peer has to answer our close frame."""
+    unsent_in_kernel: int = 16_384
+    """Bytes that the kernel may hold unsent, about two seconds of audio; the rest is ours to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeRequest:
+    """A request to open a call that has passed the gate."""
+
+    connector: ConnectorPath
+    admission: Admission
+    session_id: str | None
+    organization_id: str | None
+    correlation_id: str | None
+    remote: str | None
+
+
+Admit = Callable[[SignedRequest, str | None], Awaitable[Admission | None]]
+"""Decides whether a request may be upgraded, and takes its time to refuse (see `auth.Gate.admit`)."""
+
+ServeCall = Callable[[UpgradeRequest, AudioHookSocket], Awaitable[None]]
+"""Carries a call from the upgrade to its end."""
+
+NotReady = Callable[[], str | None]
+"""Says why no new calls are taken; None = they are."""
+
+
+class Listener:
+    """Listens for calls and answers probes."""
+
+    def __init__(
+        self,
+        *,
+        base_path: str,
+        admit: Admit,
+        serve_call: ServeCall,
+        not_ready: NotReady,
+        limits: ListenerLimits | None = None,
+    ) -> None:
+        self._base_path = base_path.rstrip("/")
+        self._admit = admit
+        self._serve_call = serve_call
+        self._not_ready = not_ready
+        self._limits = limits if limits is not None else ListenerLimits()
+        self._server: web.Server | None = None
+        self._sockets: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
+        """Listen and return the port (of interest when `port` is 0); OSError when that cannot be."""
+        self._server = web.Server(
+            self._handle,
+            access_log=None,
+            logger=_silence,
+            # Until a request is complete the connection counts as idle, so this is also the deadline for its head.
+            keepalive_timeout=self._limits.head_timeout,
+            lingering_time=1.0,
+            max_line_size=self._limits.max_line_bytes,
+            max_field_size=self._limits.max_line_bytes,
+            max_headers=self._limits.max_headers,
+        )
+        self._sockets = await asyncio.get_running_loop().create_server(
+            self._server,
+            host,
+            port,
+            ssl=tls,
+            backlog=1024,
+            ssl_handshake_timeout=self._limits.head_timeout if tls else None,
+            ssl_shutdown_timeout=self._limits.close_timeout if tls else None,
+        )
+        bound: int = self._sockets.sockets[0].getsockname()[1]
+        return bound
+
+    def stop_listening(self) -> None:
+        """Take no new connections; those that stand are not touched."""
+        if self._sockets is not None:
+            self._sockets.close()
+
+    async def stop(self) -> None:
+        """End what is left."""
+        self.stop_listening()
+        if self._server is not None:
+            self._server.pre_shutdown()
+            await self._server.shutdown(timeout=self._limits.close_timeout)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._route(request)
+        except web.HTTPException as refusal:
+            return _answer(HTTPStatus(refusal.status), refusal.text or refusal.reason)
+        except Exception as error:
+            _log.error("request failed", exc_info=error)
+            return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
+
+    async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+        target = request.raw_path
+        if request.method not in ("GET", "HEAD"):
+            return _answer(HTTPStatus.NOT_FOUND, "not found")
+        path = target.partition("?")[0]
+        if path == HEALTH_PATH:
+            return _answer(HTTPStatus.OK, "ok", close=False)
+        if path == READINESS_PATH:
+            return self._readiness()
+        connector = ConnectorPath.parse(target, self._base_path)
+        if connector is None:
+            return _answer(HTTPStatus.NOT_FOUND, "not found")
+        if request.method != "GET" or request.headers.get("Upgrade", "").strip().lower() != "websocket":
+            answer = _answer(
+                HTTPStatus.UPGRADE_REQUIRED, "AudioHook calls only: connect with a WebSocket client (wss://)"
+            )
+            answer.headers["Upgrade"] = "websocket"
+            return answer
+        return await self._upgrade(request, connector)
+
+    def _readiness(self) -> web.Response:
+        reason = self._not_ready()
+        if reason is None:
+            return web.json_response({"ready": True}, headers=_SERVER)
+        answer = {"ready": False, "reason": reason}
+        return web.json_response(answer, status=HTTPStatus.SERVICE_UNAVAILABLE, headers=_SERVER)
+
+    async def _upgrade(self, request: web.BaseRequest, connector: ConnectorPath) -> web.StreamResponse:
+        websocket = web.WebSocketResponse(
+            compress=False,
+            max_msg_size=self._limits.max_message_bytes,
+            heartbeat=self._limits.idle_ping,
+            timeout=self._limits.close_timeout,
+            # A send never waits: `GenesysSocket.unsent` is what a call looks at instead.
+            writer_limit=1 << 62,
+        )
+        if not _is_handshake(websocket, request):
+            return _answer(HTTPStatus.BAD_REQUEST, "not a WebSocket handshake")
+        headers: dict[str, str] = {}
+        for name, value in request.headers.items():
+            known = headers.get(name.lower())
+            headers[name.lower()] = value if known is None else f"{known}, {value}"
+        signed = SignedRequest(request.raw_path, headers.get("host", ""), headers)
+        admission = await self._admit(signed, request.remote)
+        if admission is None:
+            return _answer(HTTPStatus.UNAUTHORIZED, "unauthorized")
+        reason = self._not_ready()
+        if reason is not None:
+            return _answer(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError
+        _bound_kernel_buffer(transport.get_extra_info("socket"), self._limits.unsent_in_kernel)
+        websocket.headers.update(_SERVER)
+        await websocket.prepare(request)
+        carrier = GenesysSocket(websocket, request)
+        upgrade = UpgradeRequest(
+            connector,
+            admission,
+            session_id=headers.get("audiohook-session-id"),
+            organization_id=headers.get("audiohook-organization-id"),
+            correlation_id=headers.get("audiohook-correlation-id"),
+            remote=request.remote,
+        )
+        try:
+            await self._serve_call(upgrade, carrier)
+        finally:
+            await carrier.close(1011)
+        return websocket
+
+
+class GenesysSocket:
+    """A WebSocket of Genesys; see `audiohook_socket.AudioHookSocket` for its methods."""
+
+    def __init__(self, websocket: web.WebSocketResponse, request: web.BaseRequest) -> None:
+        self._websocket = websocket
+        self._request = request
+
+    async def receive(self) -> str | bytes | None:
+        """Return the next message; None once the socket is gone."""
+        message = await self._websocket.receive()
+        if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
+            data: str | bytes = message.data
+            return data
+        return None
+
+    def send(self, message: str | bytes) -> None:
+        """Write a message without waiting."""
+        sending = self._websocket.send_str(message) if isinstance(message, str) else self._websocket.send_bytes(message)
+        with contextlib.suppress(ConnectionError):
+            _finish_now(sending)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait."""
+        transport = self._request.transport
+        return transport.get_write_buffer_size() if transport is not None else 0
+
+    async def close(self, code: int = 1000) -> None:
+        """Close the socket, or drop it."""
+        try:
+            with contextlib.suppress(ConnectionError):
+                # Without draining: that has no limit of time.
+                await self._websocket.close(code=code, drain=False)
+        finally:
+            # The transport would wait until all is written, if need be for ever.
+            if self.unsent:
+                self.abort()
+
+    def abort(self) -> None:
+        """Drop the socket at once."""
+        transport = self._request.transport
+        if transport is not None:
+            transport.abort()
+
+    @property
+    def close_code(self) -> int | None:
+        """How the peer closed."""
+        return self._websocket.close_code
+
+
+def _finish_now(sending: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that does not wait, without a task for it."""
+    try:
+        sending.send(None)
+    except StopIteration:
+        return
+    sending.close()
+    raise RuntimeError("a send had to wait")
+
+
+def _is_handshake(websocket: web.WebSocketResponse, request: web.BaseRequest) -> bool:
+    try:
+        # aiohttp would upgrade HTTP/1.0, which RFC 6455 §4.1 does not know.
+        return request.version >= HttpVersion11 and bool(websocket.can_prepare(request))
+    except ValueError:
+        return False  # aiohttp's way to say that the key is not even ASCII
+
+
+def _answer(status: HTTPStatus, text: str, *, close: bool = True) -> web.Response:
+    response = web.Response(status=status, text=f"{text}\n", headers=_SERVER)
+    if close:
+        response.force_close()
+    return response
+
+
+def _bound_kernel_buffer(connection: socket.socket, unsent: int) -> None:
+    """Keep stale audio out of the kernel, where nobody can see it or take it back."""
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if option is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, option, unsent)

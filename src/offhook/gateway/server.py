@@ -1,0 +1,195 @@
+"""A running gateway: the call port, the calls on it, and the way to stop without cutting anybody off."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import ssl
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from offhook.config import Config, ConfigError, HostPort, KeyConfig, Mark, Problem, TlsConfig
+from offhook.config.problems import WRONG_VALUE
+from offhook.gateway.audiohook_socket import AudioHookSocket
+from offhook.gateway.auth import AccessKey, Gate
+from offhook.gateway.call_task import CallServices, CallTask
+from offhook.gateway.dialer import Dialer
+from offhook.gateway.link import LinkConnector
+from offhook.gateway.listener import Listener, ListenerLimits, UpgradeRequest
+from offhook.gateway.observer import CallObserver, Observers
+from offhook.gateway.realtime_link import connect as connect_with_picows
+from offhook.telemetry.logging import get_logger
+from offhook.tools import ToolRunner
+
+DRAINED = "OH-GATE-03"
+
+LAST_WORDS = 15.0
+"""Seconds that calls have for a clean end once the drain has lasted long enough."""
+
+_log = get_logger("offhook.gateway.server")
+
+
+class GatewayServer:
+    """Takes calls from `start` to `stop`; also an async context manager.
+
+    Args:
+        config: the whole configuration.
+        observers: watch the calls.
+        connect: opens the Realtime links.
+        realtime_tls: trust for wss on the Realtime leg; None = the default of the platform.
+        listener_limits: bounds of the call port.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        observers: Sequence[CallObserver] = (),
+        connect: LinkConnector = connect_with_picows,
+        realtime_tls: ssl.SSLContext | None = None,
+        listener_limits: ListenerLimits | None = None,
+    ) -> None:
+        self.config = config
+        gate = Gate((_access_key(key) for key in config.keys), public_url=config.dialled_url())
+        dialer = Dialer(
+            config.usable_providers,
+            safety_key=_safety_key(config),
+            connect=connect,
+            ssl_context=realtime_tls,
+            deadline=config.limits.connect_timeout,
+        )
+        self._services = CallServices(
+            registry=config.registry(),
+            dial=dialer.dial,
+            tools={name: ToolRunner(agent.function_tools) for name, agent in config.agents.items()},
+            observers=Observers(observers),
+            tool_timeout=config.limits.tool_timeout,
+        )
+        self._listener = Listener(
+            base_path=config.base_path,
+            admit=gate.admit,
+            serve_call=self._serve_call,
+            not_ready=self._not_ready,
+            limits=listener_limits,
+        )
+        self._calls: set[CallTask] = set()
+        self._no_calls = asyncio.Event()
+        self._no_calls.set()
+        self._draining = False
+        self._port = 0
+
+    @property
+    def port(self) -> int:
+        """The call port, once started."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """The Base Connection URI as this machine sees it."""
+        scheme = "wss" if self.config.tls is not None else "ws"
+        host = self.config.listen.host
+        if host in ("0.0.0.0", "::"):  # noqa: S104 - not a place to connect to
+            host = "localhost"
+        return f"{scheme}://{HostPort(host, self._port)}{self.config.base_path}"
+
+    @property
+    def calls(self) -> int:
+        """Calls that are being carried."""
+        return len(self._calls)
+
+    async def start(self) -> None:
+        """Begin to take calls.
+
+        Raises:
+            ConfigError: certificate or key cannot be used.
+            OSError: the address cannot be listened on.
+        """
+        listen, tls = self.config.listen, self.config.tls
+        context = None if tls is None else _tls_context(tls)
+        self._port = await self._listener.start(listen.host, listen.port, tls=context)
+        _log.info("gateway started", port=self._port, agents=list(self.config.agents))
+
+    async def drain(self, seconds: float | None = None) -> None:
+        """Take no new calls and wait for those that are; end what is left after so many seconds.
+
+        Probes go on being answered, `/readyz` with 503. The configuration says how long, unless `seconds` does.
+        """
+        self._draining = True
+        limit = self.config.limits.drain_timeout if seconds is None else seconds
+        _log.info("draining", calls=self.calls, limit=limit)
+        if await self._wait_for_calls(limit):
+            return
+        _log.warning("ending calls", calls=self.calls, code=DRAINED)
+        for call in list(self._calls):
+            call.end("limit", "drained", f"{DRAINED} the gateway is shutting down")
+        await self._wait_for_calls(LAST_WORDS)
+
+    async def stop(self) -> None:
+        """Stop at once; calls that are left lose their sockets."""
+        self._draining = True
+        await self._listener.stop()
+        _log.info("gateway stopped")
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _not_ready(self) -> str | None:
+        if self._draining:
+            return "draining"
+        if len(self._calls) >= self.config.limits.max_calls:
+            return "too many calls"
+        return None
+
+    async def _serve_call(self, upgrade: UpgradeRequest, socket: AudioHookSocket) -> None:
+        call = CallTask(upgrade, socket, self._services)
+        self._calls.add(call)
+        self._no_calls.clear()
+        try:
+            await call.run()
+        finally:
+            self._calls.discard(call)
+            if not self._calls:
+                self._no_calls.set()
+
+    async def _wait_for_calls(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._no_calls.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+def _access_key(key: KeyConfig) -> AccessKey:
+    return AccessKey(
+        key.key(),
+        organizations=None if key.organizations is None else frozenset(str(one).lower() for one in key.organizations),
+        agents=None if key.agents is None else frozenset(key.agents),
+    )
+
+
+def _safety_key(config: Config) -> bytes:
+    """Return what callers' numbers are hashed with: the same in every process that has the same OpenAI key."""
+    for provider in config.usable_providers:
+        if provider.api_key is not None:
+            secret = provider.api_key.get_secret_value().encode()
+            return hmac.new(secret, b"offhook safety identifier", hashlib.sha256).digest()
+    return secrets.token_bytes(32)
+
+
+def _tls_context(tls: TlsConfig) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(tls.cert, tls.key)
+    except OSError as error:  # ssl.SSLError is one
+        why = error.strerror or type(error).__name__
+        problem = Problem(WRONG_VALUE, Mark("the configuration"), "tls", f"certificate and key cannot be used ({why})")
+        raise ConfigError([problem]) from error
+    return context

@@ -1,0 +1,191 @@
+"""A whole call in memory on a virtual clock: simulated Genesys ⇄ bridge.Call ⇄ emulated OpenAI.
+
+The three cores are the real ones; only the wires between them are made here, with a delay each and their order kept.
+"""
+
+import heapq
+import itertools
+from collections.abc import Callable
+from functools import partial
+
+from offhook.bridge import (
+    Call,
+    CallEnded,
+    CallPlan,
+    CloseRealtime,
+    ConnectRealtime,
+    InvokeTool,
+    RecordTurn,
+    SelectAgent,
+    Turn,
+)
+from offhook.bridge.commands import RecordMoment
+from offhook.emulator.session import EmulatorSession
+from offhook.simulator.simulated_call import SimulatedCall
+
+
+class World:
+    """One call; `run()` lets it happen.
+
+    Args:
+        plan: The agent.
+        caller: The simulated caller.
+        agent: The emulated model.
+        genesys_delay: Seconds from Genesys to us, and back.
+        ai_delay: Seconds from us to OpenAI, and back.
+        connect_after: Seconds until the Realtime socket stands.
+        refused_after: Seconds after which connecting fails instead.
+        tools: What each function tool returns, and after how many seconds.
+    """
+
+    def __init__(
+        self,
+        plan: CallPlan,
+        caller: SimulatedCall,
+        agent: EmulatorSession,
+        *,
+        genesys_delay: float = 0.02,
+        ai_delay: float = 0.05,
+        connect_after: float = 0.2,
+        refused_after: float | None = None,
+        tools: Callable[[str, str], tuple[str, float]] = lambda name, arguments: ('{"ok":true}', 0.3),
+    ) -> None:
+        self.now = 1000.0
+        self.plan, self.caller, self.agent = plan, caller, agent
+        self.genesys_delay, self.ai_delay = genesys_delay, ai_delay
+        self.connect_after, self.refused_after = connect_after, refused_after
+        self.tools = tools
+        self.call = Call(
+            "call-1",
+            session_id=caller.identity.session_id,
+            organization_id=caller.identity.organization_id,
+            now=self.now,
+        )
+        self.to_genesys: list[tuple[float, str | bytes]] = []
+        self.to_ai: list[tuple[float, bytes]] = []
+        self.from_ai: list[tuple[float, bytes]] = []
+        self.turns: list[Turn] = []
+        self.moments: list[RecordMoment] = []
+        self.ended: list[CallEnded] = []
+        self.on_barge_in: Callable[[], None] = lambda: None
+        self._wires: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._ai_open = False
+
+    def run(self, seconds: float = 600.0) -> None:
+        """Until the call has ended on all sides, at most so long."""
+        self.caller.connected(self.now)
+        self._settle()
+        end = self.now + seconds
+        idle = 0
+        while not (self.caller.finished and self.ended):
+            due = self._next()
+            assert due is not None, "nothing will ever happen again"
+            assert due < end, "the call does not end"
+            idle = idle + 1 if due <= self.now else 0
+            assert idle < 1000, "time stands still"
+            self.now = max(self.now, due)
+            while self._wires and self._wires[0][0] <= self.now:
+                heapq.heappop(self._wires)[2]()
+                self._settle()
+            for core in (self.caller, self.agent):
+                timer = core.next_timer()
+                if timer is not None and timer <= self.now:
+                    core.handle_timer(self.now)
+            timer = self.call.next_timer(self.now)
+            if timer is not None and timer <= self.now:
+                self.call.handle_timer(self.now)
+            self._settle()
+
+    def _next(self) -> float | None:
+        times = [self.caller.next_timer(), self.agent.next_timer(), self.call.next_timer(self.now)]
+        if self._wires:
+            times.append(self._wires[0][0])
+        return min((at for at in times if at is not None), default=None)
+
+    def _later(self, delay: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._wires, (self.now + delay, next(self._order), action))
+
+    def _settle(self) -> None:
+        """Put on the wires what the cores want to send, and carry out the call's commands."""
+        busy = True
+        while busy:
+            busy = False
+            for command in self.call.commands():
+                busy = True
+                self._carry_out(command)
+            for data in self.caller.data_to_send():
+                busy = True
+                self._later(self.genesys_delay, partial(self._reach_call, data))
+            for data in self.call.audiohook_data():
+                busy = True
+                self.to_genesys.append((self.now, data))
+                self._later(self.genesys_delay, partial(self._reach_caller, data))
+            for out in self.call.realtime_data():
+                busy = True
+                self.to_ai.append((self.now, out))
+                self._later(self.ai_delay, partial(self._reach_agent, out))
+            for back in self.agent.data_to_send():
+                busy = True
+                self.from_ai.append((self.now, back))
+                self._later(self.ai_delay, partial(self._come_back, back))
+            if self.agent.close_code is not None and self._ai_open:
+                busy = True
+                self._ai_open = False
+                code = None if self.agent.close_code == 1006 else self.agent.close_code
+                self._later(self.ai_delay, partial(self._lose_ai, code))
+            self.caller.events()
+            if self.caller.finished and not self.ended and self.call.state.name != "ENDED":
+                busy = True
+                self.call.receive_eof(self.now)
+
+    def _reach_call(self, data: str | bytes) -> None:
+        if isinstance(data, str):
+            self.call.receive_text(data, self.now)
+        else:
+            self.call.receive_audio(data, self.now)
+
+    def _reach_caller(self, data: str | bytes) -> None:
+        if isinstance(data, bytes):
+            self.caller.receive_audio(data, self.now)
+            return
+        if '"barge_in"' in data:
+            self.on_barge_in()
+        self.caller.receive_text(data, self.now)
+
+    def _reach_agent(self, data: bytes) -> None:
+        self.agent.receive_text(data, self.now)
+
+    def _come_back(self, data: bytes) -> None:
+        self.call.receive_realtime(data, self.now)
+
+    def _lose_ai(self, code: int | None) -> None:
+        self.call.realtime_lost(code, "", self.now)
+
+    def _carry_out(self, command: object) -> None:
+        match command:
+            case SelectAgent():
+                self.call.accept(self.plan, self.now)
+            case ConnectRealtime():
+                if self.refused_after is None:
+                    self._later(self.connect_after, self._connect)
+                else:
+                    self._later(self.refused_after, lambda: self.call.realtime_lost(None, "refused", self.now))
+            case CloseRealtime():
+                if self._ai_open:
+                    self._ai_open = False
+                    self.agent.receive_eof(self.now)
+            case InvokeTool(call_id=call_id, name=name, arguments=arguments):
+                output, delay = self.tools(name, arguments)
+                self._later(delay, lambda: self.call.tool_result(call_id, output, self.now))
+            case RecordTurn(turn=turn):
+                self.turns.append(turn)
+            case RecordMoment():
+                self.moments.append(command)
+            case CallEnded():
+                self.ended.append(command)
+
+    def _connect(self) -> None:
+        self._ai_open = True
+        self.call.realtime_connected(self.now)
+        self.agent.connected(self.now)

@@ -1,0 +1,386 @@
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+from structlog.testing import capture_logs
+
+from offhook import audiohook
+from offhook.agents import Agent, AgentRegistry, ConnectorPath
+from offhook.audiohook import ClientSession, Participant, ServerSession
+from offhook.audiohook import server_link as audiohook_server_link
+from offhook.bridge import Call, CallEnded, RecordMoment, Turn
+from offhook.gateway import backpressure
+from offhook.gateway.auth import Admission
+from offhook.gateway.call_task import INTERNAL_ERROR, SOCKET_STUCK, CallServices, CallTask
+from offhook.gateway.link import RealtimeLink, refused_with
+from offhook.gateway.listener import UpgradeRequest
+from offhook.gateway.observer import CallInfo, Observers
+from tests.unit.gateway.fakes import Changes, FakeLink, FakeSocket
+
+SESSION = "30b0e395-84d3-4570-ac13-9a62d8f514c0"
+ORGANIZATION = "d7934305-0972-4844-938e-9060eef73d05"
+CONVERSATION = "41b96cf6-f9f6-425f-80c5-1f0dfdba8871"
+ANI = "+13175550123"
+AGENTS = {
+    "support": Agent(model="model-1", instructions="You are {{ input.NAME }}."),
+    "needy": Agent(instructions="x", inputs={"MUST": {"required": True}}),  # type: ignore[dict-item]
+    "listener": Agent(mode="listen"),
+}
+
+
+class World:
+    """A call between a fake Genesys and a fake Realtime leg."""
+
+    def __init__(
+        self, connector: str = "support", *, dial: Callable[[str, str], Awaitable[RealtimeLink]] | None = None
+    ) -> None:
+        self.changes = Changes()
+        self.until = self.changes.until
+        self.socket = FakeSocket(self.changes)
+        self.link = FakeLink(self.changes)
+        self.dialled: list[tuple[str, str]] = []
+        self.ended: list[CallEnded] = []
+        self.moments: list[str] = []
+        self.turns: list[Turn] = []
+        self.genesys = ClientSession(session_id=SESSION, organization_id=ORGANIZATION, conversation_id=CONVERSATION)
+        self.heard: list[audiohook.ClientEvent] = []
+        self._taken = 0
+        services = CallServices(
+            registry=AgentRegistry(AGENTS), dial=dial or self._dial, observers=Observers([self]), tools={}
+        )
+        upgrade = UpgradeRequest(
+            ConnectorPath(connector), Admission(signed=True), SESSION, ORGANIZATION, "e160e428", "192.0.2.1"
+        )
+        self.task = CallTask(upgrade, self.socket, services)
+        self.running = asyncio.ensure_future(self.task.run())
+
+    async def _dial(self, model: str, ani: str) -> RealtimeLink:
+        self.dialled.append((model, ani))
+        return self.link
+
+    def on_turn(self, info: CallInfo, turn: Turn) -> None:
+        self.turns.append(turn)
+
+    def on_moment(self, info: CallInfo, moment: RecordMoment) -> None:
+        self.moments.append(moment.name)
+
+    def on_ended(self, info: CallInfo, ended: CallEnded) -> None:
+        assert info is self.task.info
+        self.ended.append(ended)
+
+    def say(self) -> None:
+        """Let Genesys' messages arrive."""
+        for message in self.genesys.data_to_send():
+            self.socket.incoming.put_nowait(message)
+
+    def open(self, **inputs: str) -> None:
+        participant = Participant(id=CONVERSATION, ani=f"tel:{ANI}")
+        self.genesys.send_open(time.monotonic(), participant=participant, input_variables={"NAME": "Eva", **inputs})
+        self.say()
+
+    def hang_up(self) -> None:
+        self.genesys.send_close("end", time.monotonic())
+        self.say()
+
+    def listen(self) -> list[audiohook.ClientEvent]:
+        """Let Genesys hear what was sent; it objects to whatever breaks the protocol."""
+        new, self._taken = self.socket.sent[self._taken :], len(self.socket.sent)
+        for message in new:
+            if isinstance(message, str):
+                self.genesys.receive_text(message, time.monotonic())
+            else:
+                self.genesys.receive_audio(message, time.monotonic())
+        self.heard += self.genesys.events()
+        assert not [event for event in self.heard if isinstance(event, audiohook.ServerViolated)]
+        return self.heard
+
+    def has_heard(self, kind: type) -> bool:
+        return any(isinstance(event, kind) for event in self.listen())
+
+    async def finish(self) -> CallEnded:
+        """Wait until the call is over, and check that nothing is left."""
+        async with asyncio.timeout(5):
+            await self.running
+        (ended,) = self.ended
+        assert self.task._timer is None or self.task._timer.cancelled()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        if self.dialled:
+            assert self.link.closed.is_set()
+        return ended
+
+    async def disconnected(self) -> audiohook.DisconnectReceived:
+        """Wait for the gateway's `disconnect`, and close as Genesys does then."""
+        await self.until(lambda: self.has_heard(audiohook.DisconnectReceived))
+        (event,) = [event for event in self.heard if isinstance(event, audiohook.DisconnectReceived)]
+        self.genesys.send_close("disconnect", time.monotonic())
+        self.say()
+        await self.until(lambda: self.has_heard(audiohook.ClosedReceived))
+        self.socket.incoming.put_nowait(None)
+        return event
+
+    def types_sent(self) -> list[str]:
+        return [json.loads(data)["type"] for data in self.link.sent]
+
+
+async def talking(world: World) -> None:
+    """Bring the call to where the Realtime leg is connected and its session asked for."""
+    world.open()
+    await world.until(lambda: world.has_heard(audiohook.OpenedReceived))
+    await world.until(lambda: world.link.receiver is not None)
+    created = {"type": "session.created", "event_id": "e", "session": {"id": "sess_1", "type": "realtime"}}
+    assert world.link.receiver is not None
+    world.link.receiver.on_message(json.dumps(created).encode())
+    assert world.types_sent() == ["session.update"]
+
+
+async def test_a_call_from_open_to_hang_up() -> None:
+    world = World()
+    await talking(world)
+    assert world.dialled == [("model-1", ANI)]
+    update = json.loads(world.link.sent[0])
+    assert update["session"]["instructions"] == "You are Eva."
+    info = world.task.info
+    assert (info.agent, info.conversation_id, info.organization_id) == ("support", CONVERSATION, ORGANIZATION)
+    world.hang_up()
+    await world.until(lambda: world.has_heard(audiohook.ClosedReceived))
+    assert world.link.closed.is_set()
+    world.socket.incoming.put_nowait(None)
+    ended = await world.finish()
+    assert (ended.outcome, ended.reason) == ("completed", "caller_hung_up")
+    assert ended.output_variables["OFFHOOK_CALL_ID"] == info.call_id
+
+
+async def test_opened_does_not_wait_for_the_ai() -> None:
+    never: asyncio.Future[RealtimeLink] = asyncio.get_running_loop().create_future()
+    world = World(dial=lambda model, ani: never)
+    world.open()
+    await world.until(lambda: world.has_heard(audiohook.OpenedReceived))
+    world.hang_up()
+    await world.until(lambda: world.has_heard(audiohook.ClosedReceived))
+    assert never.cancelled()
+    world.socket.incoming.put_nowait(None)
+    assert (await world.finish()).reason == "caller_hung_up"
+
+
+async def test_the_caller_is_gone_without_a_word() -> None:
+    world = World()
+    await talking(world)
+    world.socket.incoming.put_nowait(None)
+    ended = await world.finish()
+    assert (ended.outcome, ended.reason) == ("failed", "socket_lost")
+
+
+@pytest.mark.parametrize(("connector", "code"), [("nobody", "OH-CALL-01"), ("", "OH-CALL-02"), ("needy", "OH-CALL-04")])
+async def test_a_call_that_nobody_can_take(connector: str, code: str) -> None:
+    world = World(connector)
+    with capture_logs() as logs:
+        world.open()
+        event = await world.disconnected()
+        ended = await world.finish()
+    assert event.reason == "error"
+    assert event.info.startswith(code)
+    assert (ended.outcome, ended.reason) == ("failed", code)
+    assert world.dialled == []
+    assert [line["code"] for line in logs if line["event"] == "call refused"] == [code]
+
+
+async def test_a_listening_agent_dials_nobody() -> None:
+    world = World("listener")
+    world.open()
+    await world.until(lambda: world.has_heard(audiohook.OpenedReceived))
+    world.socket.incoming.put_nowait(b"\xff" * 1600)
+    world.hang_up()
+    await world.until(lambda: world.has_heard(audiohook.ClosedReceived))
+    world.socket.incoming.put_nowait(None)
+    await world.finish()
+    assert world.dialled == []
+
+
+async def test_a_connection_probe_reaches_no_agent() -> None:
+    world = World("nobody")
+    world.genesys = ClientSession(session_id=SESSION, organization_id=ORGANIZATION, conversation_id=audiohook.NIL_UUID)
+    world.genesys.send_open(time.monotonic())
+    world.say()
+    await world.until(lambda: world.has_heard(audiohook.OpenedReceived))
+    world.hang_up()
+    await world.until(lambda: world.has_heard(audiohook.ClosedReceived))
+    world.socket.incoming.put_nowait(None)
+    assert (await world.finish()).outcome == "probe"
+    assert world.dialled == []
+
+
+async def test_an_ai_that_cannot_be_had() -> None:
+    async def refuse(model: str, ani: str) -> RealtimeLink:
+        raise refused_with(401)
+
+    world = World(dial=refuse)
+    world.open()
+    await world.disconnected()
+    assert (await world.finish()).outcome == "failed"
+
+
+async def test_a_dialler_with_a_fault() -> None:
+    async def fail(model: str, ani: str) -> RealtimeLink:
+        raise RuntimeError(f"caller {ani}")
+
+    world = World(dial=fail)
+    with capture_logs() as logs:
+        world.open()
+        await world.disconnected()
+        await world.finish()
+    assert [line["code"] for line in logs if line["log_level"] == "error"] == [INTERNAL_ERROR]
+
+
+async def test_the_realtime_leg_is_lost() -> None:
+    world = World()
+    await talking(world)
+    assert world.link.receiver is not None
+    with capture_logs() as logs:
+        world.link.receiver.on_lost(1006, "the socket was lost")
+        await world.disconnected()
+        assert (await world.finish()).outcome == "failed"
+    assert {"event": "realtime leg lost", "code": 1006}.items() <= logs[0].items()
+
+
+async def test_ending_from_outside() -> None:
+    world = World()
+    await talking(world)
+    world.task.end("limit", "drained", "OH-GATE-03 the gateway is shutting down")
+    event = await world.disconnected()
+    assert event.output_variables["OFFHOOK_OUTCOME"] == "limit"
+    ended = await world.finish()
+    assert (ended.outcome, ended.reason) == ("limit", "drained")
+
+
+async def test_deadlines_of_the_protocol_run_on_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audiohook_server_link, "OPEN_TIMEOUT", 0.02)
+    monkeypatch.setattr(audiohook_server_link, "CLOSE_TIMEOUT", 0.02)
+    world = World()
+    ended = await world.finish()
+    assert ended.outcome == "failed"
+    disconnect = json.loads(world.socket.sent[0])
+    assert (disconnect["type"], disconnect["parameters"]["reason"]) == ("disconnect", "error")
+    assert world.socket.closed_with == 1000
+
+
+async def test_a_peer_that_stays_after_closed_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audiohook_server_link, "CLOSE_TIMEOUT", 0.02)
+    world = World()
+    await talking(world)
+    world.hang_up()
+    ended = await world.finish()
+    assert world.socket.closed_with == 1000
+    assert ended.reason == "caller_hung_up"
+
+
+async def test_a_fault_of_ours_still_ends_in_good_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    await talking(world)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("what the caller said")
+
+    monkeypatch.setattr(Call, "receive_realtime", fail)
+    assert world.link.receiver is not None
+    with capture_logs() as logs:
+        world.link.receiver.on_message(b"{}")
+        world.link.receiver.on_message(b"{}")
+        world.task.end("limit", "drained", "")
+        event = await world.disconnected()
+        ended = await world.finish()
+    assert event.reason == "error"
+    assert event.info.startswith(INTERNAL_ERROR)
+    assert (ended.outcome, ended.reason) == ("failed", INTERNAL_ERROR)
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["internal error"]
+
+
+async def test_a_fault_that_leaves_nothing_to_rely_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    await talking(world)
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("again")
+
+    monkeypatch.setattr(Call, "receive_audio", fail)
+    monkeypatch.setattr(ServerSession, "send_disconnect", fail)
+    world.socket.incoming.put_nowait(b"\xff" * 1600)
+    ended = await world.finish()
+    assert world.socket.aborted
+    assert (ended.outcome, ended.reason) == ("failed", INTERNAL_ERROR)
+
+
+async def test_a_fault_in_the_deadlines_of_a_broken_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audiohook_server_link, "CLOSE_TIMEOUT", 0.02)
+    world = World()
+    await talking(world)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(Call, "receive_audio", fail)
+    world.socket.incoming.put_nowait(b"\xff" * 1600)
+    await world.finish()  # nobody answers the disconnect
+    assert world.socket.closed_with == 1000
+
+
+async def test_audio_waits_while_the_socket_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backpressure, "LOOK_EVERY", 0.001)
+    told: list[bool] = []
+    original = Call.set_writable
+
+    def note(self: Call, writable: bool, now: float) -> None:
+        told.append(writable)
+        original(self, writable, now)
+        world.changes.note()
+
+    world = World()
+    monkeypatch.setattr(Call, "set_writable", note)
+    await talking(world)
+    world.socket.unsent = backpressure.FULL + 1
+    world.genesys.send_update("de-DE", time.monotonic())
+    world.say()
+    await world.until(lambda: told == [False])
+    world.socket.unsent = 0
+    await world.until(lambda: told == [False, True])
+    world.socket.incoming.put_nowait(None)
+    await world.finish()
+
+
+async def test_a_socket_that_stays_full_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backpressure, "LOOK_EVERY", 0.001)
+    world = World()
+    await talking(world)
+    world.socket.unsent = backpressure.TOO_FULL + 1
+    with capture_logs() as logs:
+        world.genesys.send_update("de-DE", time.monotonic())
+        world.say()
+        assert (await world.finish()).reason == "socket_lost"
+    assert world.socket.aborted
+    assert SOCKET_STUCK in [line.get("code") for line in logs]
+
+
+async def test_cancelling_frees_everything() -> None:
+    world = World()
+    await talking(world)
+    world.running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await world.running
+    assert world.link.closed.is_set()
+    (ended,) = world.ended
+    assert ended.outcome == "failed"
+
+
+async def test_the_log_has_identifiers_and_nothing_else() -> None:
+    with capture_logs() as logs:
+        world = World()
+        await talking(world)
+        world.socket.incoming.put_nowait(None)
+        await world.finish()
+    began, accepted, ended = logs
+    assert began["call"] == accepted["call"] == world.task.info.call_id
+    assert accepted["conversation"] == ended["conversation"] == CONVERSATION
+    assert ANI not in str(logs)
+    assert "Eva" not in str(logs)
