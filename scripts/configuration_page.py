@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from offhook.agents import templates
-from offhook.config import Config, HostPort
+from offhook.config import Config
 from offhook.config import problems as config_problems
 from offhook.errors import catalogue
 from offhook.tools import call_control
@@ -182,8 +182,6 @@ def _default(setting: Schema, *, required: bool) -> str:
     if required:
         return "required"
     default = setting["default"]
-    if setting.get("type") == "string" and isinstance(default, list):
-        default = str(HostPort(*default))  # the schema has addresses in parts
     if isinstance(default, dict) and default:
         return "as below"
     if isinstance(default, float) and default.is_integer():

@@ -143,6 +143,7 @@ class Config(Settings):
     listen: ListenAddress = Field(
         default=HostPort("0.0.0.0", 8080),  # noqa: S104  the call port is meant to be reached
         description="Call port: AudioHook WebSocket, /healthz, /readyz.",
+        json_schema_extra={"default": "0.0.0.0:8080"},
     )
     base_path: Annotated[str, AfterValidator(_check_base_path)] = Field(
         default="/audiohook", description="Path of the Base Connection URI; the Connector ID follows it."
@@ -151,7 +152,9 @@ class Config(Settings):
         Field(default=None, description="What Genesys really dials, for signatures behind proxies.")
     )
     admin: ListenAddress = Field(
-        default=HostPort("127.0.0.1", 8081), description="Admin port: dashboard, API, metrics; never the public one."
+        default=HostPort("127.0.0.1", 8081),
+        description="Admin port: dashboard, API, metrics; never the public one.",
+        json_schema_extra={"default": "127.0.0.1:8081"},
     )
     keys: tuple[KeyConfig, ...] = Field(default=(), description="Who may call.")
     realtime: RealtimeConfig = Field(default=RealtimeConfig(), description="Who speaks for the agents.")

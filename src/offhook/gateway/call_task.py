@@ -186,7 +186,8 @@ class CallTask:
 
     def _execute(self, command: Command, now: float) -> None:
         match command:
-            case RecordMoment():
+            case RecordMoment(name=name, data=data):
+                self._log.debug(name, **data)
                 self._services.observers.on_moment(self.info, command)
             case RecordTurn(turn=turn):
                 self._services.observers.on_turn(self.info, turn)
