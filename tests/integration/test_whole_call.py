@@ -20,6 +20,7 @@ from offhook.simulator.scenario import load_scenario as load_caller
 from offhook.simulator.script import HangUp, HoldLine, Say, Scenario, Utterance, Wait, WaitForAgent
 from offhook.simulator.simulated_call import SimulatedCall
 from offhook.speech import Speech
+from tests.conformance.test_realtime_types import CLIENT_MODELS, check, check_server_event
 from tests.fakes.world import World
 
 DEMO = Path(str(resources.files("offhook.demo")))
@@ -55,6 +56,12 @@ def demo_world(
     )
 
 
+def check_client_event(data: bytes) -> str:
+    kind = str(json.loads(data)["type"])
+    check(CLIENT_MODELS[kind], data)
+    return kind
+
+
 def test_the_demo_goes_as_written() -> None:
     world = demo_world()
     world.run()
@@ -66,6 +73,23 @@ def test_the_demo_goes_as_written() -> None:
     assert [turn.speaker for turn in world.turns] == [
         "agent", "caller", "agent", "caller", "agent", "keypad", "agent", "caller", "agent", "agent", "caller", "agent",
     ]  # fmt: skip
+
+
+def test_everything_said_on_the_realtime_leg_is_what_openai_knows() -> None:
+    world = demo_world()
+    world.run()
+    said = {check_client_event(data) for _, data in world.to_ai}
+    assert said == {
+        "session.update",
+        "input_audio_buffer.append",
+        "response.create",
+        "conversation.item.create",
+        "conversation.item.truncate",
+    }
+    answered = {json.loads(data)["type"] for _, data in world.from_ai}
+    for _, data in world.from_ai:
+        check_server_event(data)
+    assert {"response.done", "rate_limits.updated", "conversation.item.truncated"} <= answered
 
 
 def test_the_model_remembers_the_words_that_the_caller_heard() -> None:

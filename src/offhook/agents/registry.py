@@ -9,8 +9,8 @@ from offhook.agents.connector import ConnectorPath
 from offhook.agents.errors import AGENT_NOT_ALLOWED, NO_DEFAULT_AGENT, UNKNOWN_CONNECTOR, PlanError
 
 # A Connector ID is an expression in Architect, so it may hold anything, a caller's number included. Only what looks
-# like a name is repeated in an error.
-_LOOKS_LIKE_A_NAME = re.compile(r"[A-Za-z][A-Za-z._-]{0,63}")
+# like a name, without a long run of digits, is repeated in an error.
+_LOOKS_LIKE_A_NAME = re.compile(r"(?!.*\d{4})[A-Za-z][\w./-]{0,63}", re.ASCII)
 
 
 class AgentRegistry:
@@ -30,9 +30,10 @@ class AgentRegistry:
     def resolve(self, connector: ConnectorPath, allowed: Collection[str] | None = None) -> tuple[str, Agent]:
         """Return the agent and its name; ``allowed`` limits the choice to a key's agents.
 
+        Path parts that name an agent together win over the first alone: ``sales/eu`` before ``sales``.
         PlanError says what is known to be wrong, but not which agents there are.
         """
-        name = connector.connector_id or self._default_agent
+        name = self._name(connector) or self._default_agent
         if name is None:
             raise PlanError(NO_DEFAULT_AGENT, "the URI names no agent, and there is no default_agent")
         agent = self._agents.get(name)
@@ -42,3 +43,8 @@ class AgentRegistry:
         if allowed is not None and name not in allowed:
             raise PlanError(AGENT_NOT_ALLOWED, "the API key may not use this agent")
         return name, agent
+
+    def _name(self, connector: ConnectorPath) -> str:
+        parts = (connector.connector_id, *connector.path)
+        names = ("/".join(parts[:count]) for count in range(len(parts), 1, -1))
+        return next((name for name in names if name in self._agents), connector.connector_id)

@@ -6,7 +6,7 @@ A `ServerSession` does no I/O. Its owner feeds it what the WebSocket delivers an
 `receive_text`, so each reply carries the `clientseq` of the message it answers and no slow part of a call can delay it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
 from offhook.audiohook import errors as e
@@ -39,6 +39,8 @@ class ServerSession:
         organization_id: the header ``Audiohook-Organization-Id``; `open` must carry it. None = not checked.
         now: time of the upgrade in monotonic seconds; starts the wait for `open`. None = no such deadline.
         idle_timeout: seconds without any audio or text after which an open session is given up; None = never.
+        last_variables: asked for the output variables when the session itself sends `disconnect` because the peer
+            broke a rule, with the code of the rule and the time. None = there are none.
     """
 
     def __init__(
@@ -48,10 +50,12 @@ class ServerSession:
         organization_id: str | None = None,
         now: float | None = None,
         idle_timeout: float | None = None,
+        last_variables: Callable[[str, float], Mapping[str, str]] | None = None,
     ) -> None:
         self._link = ServerLink(session_id, now, idle_timeout)
         self._organization_id = organization_id
         self._idle_timeout = idle_timeout
+        self._last_variables = last_variables
         self._now = now if now is not None else 0.0
         self._last_heard = self._now
         self._events: list[ev.ServerEvent] = []
@@ -322,7 +326,8 @@ class ServerSession:
         if self._link.ending:
             return
         reason = "unauthorized" if violation.code == e.ORGANIZATION else "error"
-        self._link.send(m.Disconnect, build_disconnect(reason, violation.info, None), now)
+        variables = None if self._last_variables is None else self._last_variables(violation.code, now)
+        self._link.send(m.Disconnect, build_disconnect(reason, violation.info, variables), now)
         self._events.append(ev.ProtocolViolated(violation.code, violation.info))
 
     def _end(self, signal: Signal, now: float) -> None:

@@ -6,6 +6,7 @@ leg, running a tool) is a task beside the call, in the task group that ends with
 """
 
 import asyncio
+import contextlib
 import re
 import time
 import uuid
@@ -279,7 +280,14 @@ class CallTask:
         self._close_realtime()
         for task in self._beside:
             task.cancel()
-        self._feed(lambda now: session.send_disconnect("error", now, info=f"{INTERNAL_ERROR} internal error"))
+        self._feed(self._disconnect_broken)
+
+    def _disconnect_broken(self, now: float) -> None:
+        variables: dict[str, str] = {}
+        with contextlib.suppress(Exception):  # the state that they come from may be what is broken
+            variables = self._call.last_variables(INTERNAL_ERROR, now)
+        info = f"{INTERNAL_ERROR} internal error"
+        self._call.audiohook.send_disconnect("error", now, info=info, output_variables=variables)
 
     def _pump_session(self, now: float) -> None:
         session = self._call.audiohook

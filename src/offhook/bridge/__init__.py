@@ -1,0 +1,32 @@
+"""The call: one AudioHook session and one Realtime session, joined without I/O (read `call.py` first)."""
+
+from offhook.bridge.call import Call
+from offhook.bridge.commands import (
+    CallEnded,
+    CloseRealtime,
+    Command,
+    ConnectRealtime,
+    InvokeTool,
+    RecordMoment,
+    RecordTurn,
+    SelectAgent,
+    Turn,
+)
+from offhook.bridge.plan import CallPlan, Greeting
+from offhook.bridge.state import CallState
+
+__all__ = [
+    "Call",
+    "CallEnded",
+    "CallPlan",
+    "CallState",
+    "CloseRealtime",
+    "Command",
+    "ConnectRealtime",
+    "Greeting",
+    "InvokeTool",
+    "RecordMoment",
+    "RecordTurn",
+    "SelectAgent",
+    "Turn",
+]

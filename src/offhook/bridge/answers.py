@@ -1,0 +1,100 @@
+"""Asking the model for responses: the greeting, answers that nobody else asks for, repetitions, the goodbye."""
+
+from offhook import realtime
+from offhook.bridge import prompts
+from offhook.bridge.plan import CallPlan
+from offhook.bridge.replies import Replies
+from offhook.bridge.retries import Retries
+from offhook.realtime import RealtimeSession, ResponseRequest
+
+GREETING, GOODBYE, REPLY, TURN, RETRY = "greeting", "goodbye", "reply", "turn", "retry"
+NOT_WANTED = frozenset({"OH-RT-12", "OH-RT-14"})
+"""Refusals of a request that we gave up ourselves."""
+
+
+class Answers:
+    """Every `response.create` of one call.
+
+    Attributes:
+        replies: Which inputs are owed an answer.
+    """
+
+    def __init__(self, plan: CallPlan, session: RealtimeSession) -> None:
+        self.replies = Replies()
+        self._plan = plan
+        self._session = session
+        self._retries = Retries()
+
+    def greet(self, now: float) -> bool:
+        """The agent opens the call; False when it is to wait for the caller."""
+        wanted = self._plan.greeting
+        if wanted is None:
+            return False
+        self._ask(GREETING, now, prompts.greeting(self._persona(), wanted))
+        return True
+
+    def say_goodbye(self, now: float, *, escalated: bool) -> None:
+        """The agent ends the call without a word: let it say one."""
+        self._ask(GOODBYE, now, prompts.goodbye(self._persona(), escalated=escalated))
+
+    def answer_turn(self, now: float) -> None:
+        """The caller's turn is over, and the server was told not to answer by itself."""
+        self._ask(TURN, now)
+
+    def caller_started(self) -> None:
+        """The caller speaks: their turn brings the next answer."""
+        self.replies.caller_started()
+        self._retries.forget()
+
+    def forget(self) -> None:
+        """The call is ending, or something new is about to be asked: repeat nothing."""
+        self._retries.forget()
+
+    def response_started(self, event: realtime.ResponseStarted) -> None:
+        """Something is being answered."""
+        self._retries.forget()
+        if self.replies.response_started(ours=event.tag == REPLY):
+            self._session.withdraw_response(REPLY)
+
+    def succeeded(self) -> None:
+        """A response brought speech or a call."""
+        self._retries.succeeded()
+
+    def failed(self, tag: str | None, now: float) -> bool:
+        """A response brought nothing, or did not come: it is asked for again later; False when that is no use."""
+        return self._retries.failed(GREETING if tag == GREETING else RETRY, now)
+
+    def ask_if_due(self, now: float) -> None:
+        """Ask for what is owed, or to be repeated, unless a response is running."""
+        if self._session.active_response_id is not None:
+            return
+        again = self._retries.take(now)
+        if self._retries.pending:
+            return
+        if self.replies.owed(now):
+            self.replies.requested()
+            self._ask(REPLY, now)
+        elif again == GREETING:
+            self.greet(now)
+        elif again is not None:
+            self._ask(RETRY, now)
+
+    def next_timer(self) -> float | None:
+        """When `ask_if_due` is to be called."""
+        if self._session.active_response_id is not None:
+            return None
+        return self._retries.next_timer() if self._retries.pending else self.replies.next_timer()
+
+    def _ask(self, tag: str, now: float, instructions: str | None = None) -> None:
+        """Ask for a response; those with instructions of their own call no tools."""
+        request = ResponseRequest(
+            tag=tag,
+            instructions=instructions,
+            tool_choice=None if instructions is None else "none",
+            only_if_idle=tag in (GREETING, RETRY),
+        )
+        self._session.request_response(request, now)
+
+    def _persona(self) -> str:
+        instructions = self._plan.session.instructions
+        return instructions if isinstance(instructions, str) else ""

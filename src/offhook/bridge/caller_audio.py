@@ -1,0 +1,81 @@
+"""The caller's audio on its way to the model: held until the model listens, silence while the caller is on hold."""
+
+from offhook.audio import BYTES_PER_MS, SILENCE
+
+MAX_HELD = 30_000 * BYTES_PER_MS
+"""30 s of caller audio wait while the Realtime leg connects; Genesys itself keeps no more (audiohook.md §4). Beyond it
+the oldest goes: the first words of a caller who has waited half a minute are stale."""
+SILENCE_STEP = 0.2
+"""Seconds of silence per message while paused: the server's VAD must keep its clock (openai-realtime.md trap 11)."""
+MAX_CATCH_UP = 2.0
+"""Most seconds of silence made up at once after a late timer."""
+
+
+class CallerAudio:
+    """Decides which bytes go to the model, and when."""
+
+    def __init__(self) -> None:
+        self._held: bytearray | None = bytearray()
+        self._paused = False
+        self._stopped = False
+        self._silence_at: float | None = None
+        self.dropped = 0
+
+    @property
+    def paused(self) -> bool:
+        """The caller is on hold or in a secure pause."""
+        return self._paused
+
+    def receive(self, audio: bytes) -> bytes:
+        """A frame of the caller; returns what goes to the model now.
+
+        Nothing of a paused caller reaches the model: frames that were in flight when the pause began are dropped.
+        """
+        if self._paused or self._stopped:
+            return b""
+        if self._held is None:
+            return audio
+        self._held += audio
+        excess = len(self._held) - MAX_HELD
+        if excess > 0:
+            del self._held[:excess]
+            self.dropped += excess
+        return b""
+
+    def open(self, now: float) -> bytes:
+        """The model listens from now on; returns all that was held for it."""
+        held, self._held = self._held, None
+        if self._paused:
+            self._silence_at = now + SILENCE_STEP
+        return b"" if held is None or self._stopped else bytes(held)
+
+    def stop(self) -> None:
+        """Nothing the caller says matters any more: the call is saying goodbye."""
+        self._stopped = True
+        self._silence_at = None
+        if self._held:
+            self._held.clear()
+
+    def pause(self, now: float) -> None:
+        """The caller was put on hold."""
+        self._paused = True
+        if self._held is None and not self._stopped:
+            self._silence_at = now + SILENCE_STEP
+
+    def resume(self) -> None:
+        """The caller is back."""
+        self._paused = False
+        self._silence_at = None
+
+    def next_timer(self) -> float | None:
+        """When the next piece of silence is due."""
+        return self._silence_at
+
+    def handle_timer(self, now: float) -> bytes:
+        """Silence that goes to the model now, as much as time has passed."""
+        if self._silence_at is None or now < self._silence_at:
+            return b""
+        seconds = min(now - self._silence_at + SILENCE_STEP, MAX_CATCH_UP)
+        steps = int(seconds / SILENCE_STEP + 1e-6)
+        self._silence_at = max(self._silence_at + steps * SILENCE_STEP, now)
+        return bytes((SILENCE,)) * (steps * int(SILENCE_STEP * 1000) * BYTES_PER_MS)

@@ -1,0 +1,76 @@
+"""What a call asks of its shell. Everything else it does by itself, through its two protocol sessions."""
+
+import msgspec
+
+from offhook.audiohook import OpenParameters
+from offhook.realtime import SessionConfig
+
+
+class SelectAgent(msgspec.Struct, frozen=True):
+    """`open` arrived: answer with `Call.accept(plan, now)` or `Call.refuse(...)`, at once and without waiting."""
+
+    parameters: OpenParameters
+
+
+class ConnectRealtime(msgspec.Struct, frozen=True):
+    """Open the Realtime leg; report with `realtime_connected`, then `receive_realtime`, or `realtime_lost`."""
+
+    session: SessionConfig
+
+
+class CloseRealtime(msgspec.Struct, frozen=True):
+    """Close the Realtime leg, or stop connecting it. Nothing is expected back."""
+
+
+class InvokeTool(msgspec.Struct, frozen=True):
+    """Run a function tool beside the call; report with `Call.tool_result(call_id, output, now)`."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """JSON text as the model wrote it."""
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """One settled turn of the transcript."""
+
+    speaker: str
+    """`caller`, `agent` or `keypad`."""
+    text: str
+    """What the caller said, or what the caller heard of the agent."""
+    unheard: str = ""
+    """What the agent generated beyond it and the caller never heard."""
+    interrupted: bool = False
+    """The caller spoke over it."""
+    item_id: str = ""
+    heard_ms: int = 0
+    """Agent: milliseconds of its audio that were played."""
+    audio_ms: int = 0
+    """Agent: milliseconds of audio that were generated."""
+
+
+class RecordTurn(msgspec.Struct, frozen=True):
+    """A turn is settled; turns come in the order of the conversation."""
+
+    turn: Turn
+
+
+class RecordMoment(msgspec.Struct, frozen=True, kw_only=True):
+    """Something noteworthy happened; `name` is one of a fixed set (see `moments.py`), `data` holds no caller data."""
+
+    name: str
+    at: float
+    data: dict[str, str | int | float | bool] = {}
+
+
+class CallEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """The call is over and everything of it can be freed. Comes exactly once."""
+
+    outcome: str
+    """`completed`, `escalated`, `failed` or `limit`; `probe` for a connection probe."""
+    reason: str
+    """Short machine-readable reason, e.g. `caller_hung_up`, `agent_ended`, `OH-CALL-05`."""
+    output_variables: dict[str, str] = {}
+
+
+Command = SelectAgent | ConnectRealtime | CloseRealtime | InvokeTool | RecordTurn | RecordMoment | CallEnded

@@ -1,0 +1,395 @@
+"""The agent's half of a call: what the Realtime session reports is turned into playout, turns, tools and replies.
+
+`Call` owns it, feeds it and asks it for the end; the AudioHook session is used for two things only: agent audio and
+events to the caller's side. What the agent says is in `agent_turns.py`.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from offhook import audiohook, realtime
+from offhook.audiohook import MAX_BINARY_BYTES, ServerSession
+from offhook.audiohook.media import frame_size
+from offhook.bridge import control, moments
+from offhook.bridge.agent_turns import AgentTurns, RunningResponse
+from offhook.bridge.answers import GOODBYE, NOT_WANTED, REPLY, Answers
+from offhook.bridge.caller_audio import CallerAudio
+from offhook.bridge.commands import Command, InvokeTool, RecordMoment, RecordTurn
+from offhook.bridge.ending import Ending
+from offhook.bridge.keypad import Keypad, as_text
+from offhook.bridge.plan import CallPlan
+from offhook.bridge.playout import PACKET, REPORTED, Playout
+from offhook.bridge.transcript import Transcript
+from offhook.realtime import RealtimeSession
+
+SETUP_LIMIT = 30.0
+"""Seconds for the Realtime leg to be dialled and set up; the caller's audio is not held for longer either."""
+NEVER_READY, LOST, GAVE_UP, NO_ANSWER = "OH-RT-02", "OH-CALL-06", "OH-CALL-07", "OH-CALL-08"
+NOT_RUN = '{"error":"not run: the caller interrupted or the call is ending"}'
+_BEFORE_READY = frozenset({realtime.SessionReady, realtime.SessionRefused, realtime.SessionLost})
+"""What can be acted on while the session is being set up; a server that talks already means somebody else."""
+MAX_BOT_TEXT = 4_000
+"""Characters of an agent turn that are told to Genesys."""
+
+
+class Conversation:
+    """Everything between one caller and one agent, once the agent is known.
+
+    Attributes:
+        ready: The model listens.
+        ending: Set when the call is to end; `Call` brings it about.
+        last_words: What was last heard of each speaker.
+    """
+
+    def __init__(self, plan: CallPlan, hook: ServerSession, emit: Callable[[Command], None], now: float) -> None:
+        self.plan = plan
+        self.realtime = RealtimeSession(plan.session)
+        self.playout = Playout(_largest_packet(hook))
+        self.transcript = Transcript()
+        self.caller_audio = CallerAudio()
+        self.keypad = Keypad(plan.dtmf_timeout)
+        self.outputs = dict(plan.outputs)
+        self.ending: Ending | None = None
+        self.ready = False
+        self.last_words: dict[str, str] = {}
+        self._hook = hook
+        self._emit = emit
+        self._agent = AgentTurns(self.realtime, hook, self.playout, self.transcript, self._moment)
+        self._answers = Answers(plan, self.realtime)
+        self._ready_by = now + SETUP_LIMIT
+        self._committed: deque[str] = deque(maxlen=16)
+        self._keyed = 0
+        self._writable = True
+        self._events: dict[type, Callable[..., None]] = {
+            realtime.SessionReady: self._on_ready,
+            realtime.SpeechStarted: self._on_speech_started,
+            realtime.SpeechStopped: self._on_speech_stopped,
+            realtime.InputCommitted: self._on_committed,
+            realtime.ItemAdded: self._on_item_added,
+            realtime.InputTranscriptDelta: self._on_text,
+            realtime.InputTranscriptCompleted: self._on_text_done,
+            realtime.InputTranscriptFailed: self._on_transcript_failed,
+            realtime.ResponseStarted: self._on_response_started,
+            realtime.OutputItemStarted: self._on_output_item,
+            realtime.AudioDelta: self._on_audio,
+            realtime.AudioDone: self._on_audio_done,
+            realtime.TranscriptDelta: self._on_text,
+            realtime.TranscriptDone: self._on_text_done,
+            realtime.TextDone: self._on_text_done,
+            realtime.FunctionCallReady: self._on_function_call,
+            realtime.ResponseEnded: self._on_response_ended,
+            realtime.ResponseRefused: self._on_response_refused,
+            realtime.ErrorReceived: self._on_error,
+            realtime.SessionRefused: self._on_refused,
+            realtime.SessionLost: self._on_lost,
+        }
+
+    # From the caller's side.
+
+    def receive_audio(self, audio: bytes) -> None:
+        """A frame of the caller: to the model at once, or held until it listens."""
+        audio = self.caller_audio.receive(audio)
+        if audio:
+            self.realtime.send_audio(audio)
+
+    def press(self, digit: str, now: float) -> None:
+        """The caller pressed a key; the agent stops talking, as it would for a word."""
+        if self.ending or self.caller_audio.paused:
+            return
+        self._moment(moments.DTMF, now)
+        if self.plan.interruptible and self.ready:
+            self._answers.forget()
+            self._agent.interrupt(now, cancel=True)
+        self.keypad.press(digit, now)
+        self._send_digits(now)
+
+    def pause(self, now: float) -> None:
+        """The caller is on hold: nothing of them reaches the model, nothing new is played to them."""
+        self.caller_audio.pause(now)
+        self._moment(moments.PAUSED, now)
+
+    def resume(self, now: float) -> None:
+        """The caller is back."""
+        self.caller_audio.resume()
+        self._moment(moments.RESUMED, now)
+
+    def set_writable(self, writable: bool) -> None:
+        """The Genesys socket takes more, or is full: audio waits, text never does."""
+        self._writable = writable
+
+    # From the model's side.
+
+    def handle(self, event: realtime.RealtimeEvent, now: float) -> None:
+        """Act on one event of the Realtime session."""
+        action = self._events.get(type(event))
+        if action is not None and (self.ready or type(event) in _BEFORE_READY):
+            action(event, now)
+
+    def tool_result(self, call_id: str, output: str, now: float) -> None:
+        """The output of a tool; an unknown call, or one answered before, is ignored."""
+        if not self._answers.replies.call_finished(call_id):
+            return
+        self._moment(moments.TOOL_FINISHED, now)
+        self._post_output(call_id, output)
+        self._ask_if_due(now)
+
+    # Ends.
+
+    def end(self, ending: Ending, now: float) -> None:
+        """Begin to end the call; the first wish wins. From here on the caller is not listened to (trap: talk-over).
+
+        What the agent is saying is heard first, unless it ends with a goodbye that is awaited already.
+        """
+        if self.ending is not None:
+            return
+        self.ending = ending
+        self.caller_audio.stop()
+        self.keypad.clear()
+        self._answers.forget()
+        self._moment(moments.ENDING, now, outcome=ending.outcome)
+        speaking = self._agent.speaking
+        if ending.goodbye_by is None and speaking is not None and ending.outcome != "failed":
+            ending.await_goodbye(speaking.response_id, self.plan.goodbye_timeout, now)
+        elif ending.goodbye_by is None:
+            ending.drain(self.playout, now)
+
+    def hang_up(self, now: float) -> None:
+        """The caller's side is over: what they have not heard by now they never will."""
+        self._agent.stop(now)
+        self._record_turns(now)
+        self.realtime.close()
+
+    def _fail(self, reason: str, now: float) -> None:
+        """Nothing more is to be had from the model."""
+        if self.ending is not None:
+            self.ending.drain(self.playout, now)
+        self.end(Ending(outcome="failed", reason=reason, info=f"{reason} the voice agent is not available"), now)
+
+    # Time.
+
+    def pump(self, now: float) -> None:
+        """Send the audio that is due and settle what was heard."""
+        if self._writable and not self.caller_audio.paused:
+            self._agent.send(now)
+        self._agent.settle(now)
+        self._record_turns(now)
+
+    def next_timer(self, now: float) -> float | None:
+        """When `handle_timer` is to be called, besides the timers of the protocol sessions."""
+        times = [
+            self.caller_audio.next_timer(),
+            self.transcript.next_timer(),
+            self.playout.next_settle_at(),
+        ]
+        if self._writable and not self.caller_audio.paused:
+            times.append(self._agent.next_packet_at(now))
+        if self.ending is not None:
+            due = self.ending.due_at(self.playout)
+            times.append(self.ending.goodbye_by if due is None else due)
+        elif self.ready:
+            times += (self.keypad.next_timer(), self._answers.next_timer())
+        else:
+            times.append(self._ready_by)
+        return min((at for at in times if at is not None), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        """Act on everything that is due."""
+        silence = self.caller_audio.handle_timer(now)
+        if silence:
+            self.realtime.send_audio(silence)
+        self.transcript.handle_timer(now)
+        if self.ending is not None:
+            if self.ending.goodbye_by is not None and now >= self.ending.goodbye_by:
+                self.ending.drain(self.playout, now)
+        elif not self.ready:
+            if now >= self._ready_by:
+                self._fail(NEVER_READY, now)
+        else:
+            self._send_digits(now)
+            self._ask_if_due(now)
+
+    # Session events.
+
+    def _on_ready(self, event: realtime.SessionReady, now: float) -> None:
+        self.ready = True
+        self._moment(moments.AI_READY, now)
+        # The greeting is asked for first: if the caller has spoken already, turn detection interrupts it by itself.
+        if self.ending is None and self._answers.greet(now):
+            self._moment(moments.GREETING_REQUESTED, now)
+        held = self.caller_audio.open(now)
+        if held:
+            self.realtime.send_audio(held)
+        if self.caller_audio.dropped:
+            self._moment(moments.AUDIO_LOST, now, leg="realtime", seconds=self.caller_audio.dropped / 8000)
+        self._send_digits(now)
+
+    def _on_refused(self, event: realtime.SessionRefused, now: float) -> None:
+        self._fail(event.code, now)
+
+    def _on_lost(self, event: realtime.SessionLost, now: float) -> None:
+        self._fail(LOST, now)
+
+    def _on_error(self, event: realtime.ErrorReceived, now: float) -> None:
+        self._moment(moments.PEER_ERROR, now, leg="realtime", code=event.code)
+        if event.fatal:
+            self._fail(GAVE_UP, now)
+
+    # The caller's turns.
+
+    def _on_speech_started(self, event: realtime.SpeechStarted, now: float) -> None:
+        self._moment(moments.CALLER_STARTED, now)
+        self._answers.caller_started()
+        if self.plan.interruptible and self.ending is None:
+            self._agent.interrupt(now, cancel=False)
+
+    def _on_speech_stopped(self, event: realtime.SpeechStopped, now: float) -> None:
+        self._moment(moments.CALLER_STOPPED, now)
+        self._answers.replies.caller_stopped(now)
+
+    def _on_committed(self, event: realtime.InputCommitted, now: float) -> None:
+        self._committed.append(event.item_id)
+        self.transcript.begin(event.item_id, "caller", event.previous_item_id)
+        self.transcript.commit(event.item_id, now, transcribed=self.plan.transcribes)
+        if not self.plan.answers_itself and self.ending is None:
+            self._answers.answer_turn(now)
+
+    def _on_transcript_failed(self, event: realtime.InputTranscriptFailed, now: float) -> None:
+        self.transcript.finish_text(event.item_id)
+
+    def _on_item_added(self, event: realtime.ItemAdded, now: float) -> None:
+        if event.kind == "function_call_output" or (event.role == "user" and event.item_id not in self._committed):
+            self._answers.replies.landed()
+
+    def _on_text(self, event: realtime.TranscriptDelta | realtime.InputTranscriptDelta, now: float) -> None:
+        self.transcript.add_text(event.item_id, event.text)
+
+    def _on_text_done(
+        self, event: realtime.TranscriptDone | realtime.TextDone | realtime.InputTranscriptCompleted, now: float
+    ) -> None:
+        self.transcript.finish_text(event.item_id, event.text)
+
+    def _send_digits(self, now: float) -> None:
+        digits = self.keypad.take(now) if self.ready and self.ending is None else ""
+        if not digits:
+            return
+        self.realtime.send_item(realtime.user_message(as_text(digits)))
+        self._answers.replies.posted()
+        self._keyed += 1
+        turn = f"keypad-{self._keyed}"
+        self.transcript.begin(turn, "keypad")
+        self.transcript.finish_text(turn, digits)
+        self._ask_if_due(now)
+
+    # The agent's turns.
+
+    def _on_response_started(self, event: realtime.ResponseStarted, now: float) -> None:
+        self._moment(moments.RESPONSE_STARTED, now, response_id=event.response_id, tag=event.tag or "")
+        self._answers.response_started(event)
+        late = self.ending is not None and event.tag != GOODBYE
+        self._agent.response_started(event, dead=event.cancelling or late)
+        if late:
+            # The floor is needed for the goodbye, and nobody will hear this.
+            self.realtime.cancel_response(now)
+        elif self.ending is not None:
+            self.ending.response_id = event.response_id
+
+    def _on_output_item(self, event: realtime.OutputItemStarted, now: float) -> None:
+        self._agent.item_started(event)
+
+    def _on_audio(self, event: realtime.AudioDelta, now: float) -> None:
+        if self._agent.audio(event, now) and self.ending is not None:
+            self.ending.heard_of(self.plan.goodbye_timeout, now)
+
+    def _on_audio_done(self, event: realtime.AudioDone, now: float) -> None:
+        self._agent.audio_done(event)
+
+    def _on_response_ended(self, event: realtime.ResponseEnded, now: float) -> None:
+        self._moment(moments.RESPONSE_ENDED, now, response_id=event.response_id, status=event.status)
+        response = self._agent.response_ended(event)
+        if self.ending is not None:
+            self._goodbye_progress(self.ending, response, now)
+        elif response.spoke or response.acted:
+            self._answers.succeeded()
+        elif not response.dead and event.status != "cancelled":
+            self._moment(moments.PEER_ERROR, now, leg="realtime", code=event.error_code or f"response_{event.status}")
+            self._repeat(event.tag, now)
+        self._ask_if_due(now)
+
+    def _on_response_refused(self, event: realtime.ResponseRefused, now: float) -> None:
+        if event.tag == REPLY:
+            self._answers.replies.refused()
+        if self.ending is not None:
+            if event.tag == GOODBYE:
+                self.ending.drain(self.playout, now)
+        elif event.code not in NOT_WANTED:
+            self._moment(moments.PEER_ERROR, now, leg="realtime", code=event.code)
+            self._repeat(event.tag, now)
+
+    def _ask_if_due(self, now: float) -> None:
+        if self.ready and self.ending is None:
+            self._answers.ask_if_due(now)
+
+    def _repeat(self, tag: str | None, now: float) -> None:
+        if not self._answers.failed(tag, now):
+            self._fail(NO_ANSWER, now)
+
+    # Tools and the end that the agent wants.
+
+    def _on_function_call(self, event: realtime.FunctionCallReady, now: float) -> None:
+        if self._agent.running(event.response_id) is None or (
+            self.ending is not None and event.name != control.SET_OUTPUTS
+        ):
+            # Not run, but answered: a call without an output confuses later turns (§5.1).
+            self.realtime.send_function_output(event.call_id, NOT_RUN)
+            return
+        if event.name in self.plan.tools:
+            self._answers.replies.call_started(event.call_id)
+            self._moment(moments.TOOL_STARTED, now, tool=event.name)
+            self._emit(InvokeTool(event.call_id, event.name, event.arguments))
+            return
+        result = control.run(event.name, event.arguments, self.outputs)
+        self._post_output(event.call_id, result.output)
+        if result.outcome is not None:
+            ending = Ending(
+                outcome=result.outcome,
+                reason="agent_escalated" if event.name == control.ESCALATE else "agent_ended",
+                words=result.words,
+                target=result.target,
+                promised=True,
+            )
+            ending.await_goodbye(event.response_id, self.plan.goodbye_timeout, now)
+            self.end(ending, now)
+
+    def _goodbye_progress(self, ending: Ending, response: RunningResponse, now: float) -> None:
+        if ending.goodbye_by is None or response.response_id != ending.response_id:
+            return
+        if response.spoke or response.tag == GOODBYE or not ending.promised:
+            ending.drain(self.playout, now)
+        else:
+            # The model ended the call without a word: let it say one.
+            ending.response_id = None
+            self._answers.say_goodbye(now, escalated=ending.outcome == "escalated")
+
+    def _post_output(self, call_id: str, output: str) -> None:
+        self.realtime.send_function_output(call_id, output)
+        self._answers.replies.posted()
+
+    # What is told to others.
+
+    def _record_turns(self, now: float) -> None:
+        for turn in self.transcript.settled():
+            if turn.text:
+                self.last_words[turn.speaker] = turn.text
+            self._emit(RecordTurn(turn))
+            if turn.speaker == "agent" and turn.text and self.plan.bot_turn_response and self._hook.can_send_audio:
+                text = turn.text[:MAX_BOT_TEXT]
+                self._hook.send_events((audiohook.BotTurnResponse(disposition="match", text=text),), now)
+
+    def _moment(self, name: str, now: float, **data: str | int | float | bool) -> None:
+        self._emit(RecordMoment(name=name, at=now, data=data))
+
+
+def _largest_packet(hook: ServerSession) -> int:
+    """Most bytes of PCMU whose message Genesys takes in the media of the session."""
+    size = frame_size(hook.media) if hook.media is not None else 1
+    return min(REPORTED.lead, MAX_BINARY_BYTES // size // PACKET * PACKET)

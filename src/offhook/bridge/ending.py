@@ -1,0 +1,72 @@
+"""How a call is brought to its end: the goodbye that was promised is heard first, within bounds (design §3).
+
+Two steps: first the model finishes what it says (`awaits_goodbye`), then what is queued is played (`draining`).
+"""
+
+import msgspec
+
+from offhook.bridge.playhead import BYTES_PER_SECOND
+from offhook.bridge.playout import Playout
+
+PLAYED_MARGIN = 2.0
+"""Seconds beyond the reckoned end of playing that `playback_completed` may take (audiohook.md §4)."""
+SILENT_MARGIN = 0.6
+"""The same for a peer that does not report its playing, which may have begun later than we reckon."""
+DRAIN_MARGIN = 5.0
+"""Seconds beyond the length of the remaining audio after which the call ends, played or not (hold, dead peer)."""
+MAX_GOODBYE = 60.0
+"""Seconds that a goodbye may be generated for."""
+
+
+class Ending(msgspec.Struct, kw_only=True):
+    """A call that is about to end."""
+
+    outcome: str
+    """`completed`, `escalated`, `failed` or `limit`."""
+    reason: str
+    """Machine-readable, no words of anybody."""
+    info: str = ""
+    """One line for Genesys' logs."""
+    words: str = ""
+    """The reason in the model's words; for the flow, not for logs."""
+    target: str = ""
+    """Whom the model wants the caller to be connected with."""
+    promised: bool = False
+    """The agent ended the call itself: it is asked for a goodbye if it has not said one."""
+    response_id: str | None = None
+    """Response whose end is the end of the goodbye, once known."""
+    goodbye_by: float | None = None
+    """The model has to go on talking by then; None when nothing is awaited from it."""
+    latest_goodbye: float = 0.0
+    played_by: float | None = None
+    """Whatever remains has to be played by then; set when draining begins."""
+
+    def await_goodbye(self, response_id: str | None, patience: float, now: float) -> None:
+        """Something more is to be said, in this response if it has begun."""
+        self.response_id = response_id
+        self.goodbye_by = now + patience
+        self.latest_goodbye = now + MAX_GOODBYE
+
+    def heard_of(self, patience: float, now: float) -> None:
+        """The model goes on talking."""
+        if self.goodbye_by is not None:
+            self.goodbye_by = min(now + patience, self.latest_goodbye)
+
+    def drain(self, playout: Playout, now: float) -> None:
+        """Nothing more is awaited from the model: only what is queued and un-played counts from now on."""
+        if self.played_by is None:
+            self.goodbye_by = None
+            playout.finish_all()
+            remaining = (playout.queued + playout.unplayed(now)) / BYTES_PER_SECOND
+            self.played_by = now + remaining + DRAIN_MARGIN
+
+    def due_at(self, playout: Playout) -> float | None:
+        """When the call ends unless something happens before; None while the model is talking."""
+        if self.played_by is None:
+            return None
+        if playout.queued:
+            return self.played_by
+        if playout.playhead.completed:
+            return 0.0
+        margin = PLAYED_MARGIN if playout.playhead.reports else SILENT_MARGIN
+        return min(self.played_by, playout.played_at() + margin)

@@ -1,0 +1,267 @@
+"""Playout: agent audio leaves at the pace at which the caller hears it, and what was heard is known.
+
+OpenAI generates 3-5 times faster than real time; Genesys plays what we send in order and throws away what it has not
+played when it gets `barge_in` (audiohook.md §4). So the audio waits here:
+
+* **queue** - deltas as they came, whole, in one buffer; bounded (`MAX_QUEUED`), what goes beyond is refused.
+* **packets** - 200 to 800 ms; the first one as soon as 200 ms are there, the tail of an answer joined to the packet
+  before it. A tail that is left alone is filled up to 200 ms with silence, so that no message is shorter.
+* **lead** - how much of what was sent may be un-played, whatever the speed of generation (`Pace`).
+* **ledger** - every byte belongs to an item; the **playhead** says how many of them were played.
+"""
+
+from collections import deque
+
+import msgspec
+
+from offhook.audio import BYTES_PER_MS, SILENCE
+from offhook.bridge.playhead import BYTES_PER_SECOND, Playhead
+
+PACKET = 200 * BYTES_PER_MS
+"""Smallest binary message, and the unit of all: 200 ms (5 messages a second is the limit, audiohook.md §5)."""
+MAX_QUEUED = 300 * BYTES_PER_SECOND
+"""Five minutes of one answer waiting; no agent should talk that long, and a broken peer must not fill the memory."""
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How far sending runs ahead of playing, in bytes."""
+
+    lead: int
+    """Most un-played audio at Genesys as we reckon it; the rest up to the promised 1 s is for the reckoning's error."""
+    refill: int
+    """In the middle of an answer the next packet leaves when no more than this is un-played."""
+    late: int
+    """The last packet of what is there stays back until no more than this is un-played, so that a short tail finds
+    company."""
+
+
+REPORTED = Pace(800 * BYTES_PER_MS, 400 * BYTES_PER_MS, 80 * BYTES_PER_MS)
+"""For a peer that tells when it plays."""
+UNREPORTED = Pace(500 * BYTES_PER_MS, 300 * BYTES_PER_MS, 150 * BYTES_PER_MS)
+"""For a peer that has not told yet or never does: it may begin 100 ms earlier or 500 ms later than we reckon, and must
+neither run dry in the one case nor hold more than 1 s in the other."""
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """How much of one item of the agent reached the caller's ear."""
+
+    item_id: str
+    content_index: int
+    heard_bytes: int
+    received_bytes: int
+    done: bool
+    """The item's audio is complete; False: it was still being generated."""
+
+    @property
+    def heard_ms(self) -> int:
+        """Whole milliseconds played, never more than were received."""
+        return self.heard_bytes // BYTES_PER_MS
+
+    @property
+    def complete(self) -> bool:
+        """The caller heard all of it."""
+        return self.done and self.heard_bytes == self.received_bytes
+
+
+class _Item:
+    """An item in the stream that goes to Genesys."""
+
+    __slots__ = ("content_index", "done", "item_id", "stretches")
+
+    def __init__(self, item_id: str, content_index: int) -> None:
+        self.item_id = item_id
+        self.content_index = content_index
+        self.done = False
+        self.stretches: list[list[int]] = []  # start and end offsets; more than one when items come interleaved
+
+    @property
+    def end(self) -> int:
+        return self.stretches[-1][1]
+
+    def heard(self, playhead: int) -> Heard:
+        heard = sum(min(max(playhead - start, 0), end - start) for start, end in self.stretches)
+        received = sum(end - start for start, end in self.stretches)
+        return Heard(self.item_id, self.content_index, heard, received, self.done)
+
+
+class Playout:
+    """The way of the agent's audio to the caller; all offsets are bytes of PCMU since the start of the call.
+
+    Args:
+        largest: Most bytes in one packet, for media that need more than a byte a sample on the wire.
+    """
+
+    def __init__(self, largest: int = REPORTED.lead) -> None:
+        self.playhead = Playhead()
+        self.underruns = 0
+        """How often playing stopped in the middle of an answer."""
+        self._largest = largest
+        self._queue = bytearray()
+        self._items: deque[_Item] = deque()
+        self._last: _Item | None = None  # whose audio stands at the end of the queue
+        self._ended = True
+        self._tail_sent = True
+
+    # What comes from the Realtime leg.
+
+    def add(self, item_id: str, content_index: int, audio: bytes) -> bool:
+        """Queue a delta.
+
+        Returns:
+            False when the queue is full: nothing was taken, and the response is to be cancelled.
+        """
+        queue = self._queue
+        if len(queue) + len(audio) > MAX_QUEUED:
+            return False
+        start = self.total
+        item = self._last
+        if item is None or item.item_id != item_id:
+            item = self._last = self._item(item_id, content_index)
+        queue += audio
+        if item.stretches and item.end == start:
+            item.stretches[-1][1] = start + len(audio)
+        else:
+            item.stretches.append([start, start + len(audio)])
+        item.done = self._ended = False
+        return True
+
+    def _item(self, item_id: str, content_index: int) -> _Item:
+        for item in self._items:
+            if item.item_id == item_id:
+                return item
+        item = _Item(item_id, content_index)
+        self._items.append(item)
+        return item
+
+    def finish(self, item_id: str) -> None:
+        """No more audio of this item: its tail may leave now."""
+        for item in self._items:
+            if item.item_id == item_id:
+                item.done = True
+        self._ended = self._last is None or self._last.done
+
+    def finish_all(self) -> None:
+        """No more audio of anything."""
+        for item in self._items:
+            item.done = True
+        self._ended = True
+
+    # What goes to Genesys.
+
+    @property
+    def total(self) -> int:
+        """Offset behind the last byte queued."""
+        return self.playhead.sent + len(self._queue)
+
+    @property
+    def queued(self) -> int:
+        """Bytes that have not been sent yet."""
+        return len(self._queue)
+
+    @property
+    def sent(self) -> int:
+        """Offset behind the last byte sent."""
+        return self.playhead.sent
+
+    def next_packet_at(self, now: float) -> float | None:
+        """When the next packet is due (`now` or earlier: at once); None while there is nothing to send."""
+        threshold = self._threshold()
+        if threshold is None:
+            return None
+        if self.playhead.unplayed(now) <= threshold:
+            return now
+        return self.playhead.reaches(self.playhead.sent - threshold)
+
+    def take(self, now: float) -> bytes | None:
+        """Take the packet that is due, if any, and enter it in the ledger as sent now."""
+        threshold = self._threshold()
+        if threshold is None:
+            return None
+        unplayed = self.playhead.unplayed(now)
+        if unplayed > threshold:
+            return None
+        size = self._size(unplayed)
+        packet = bytes(self._queue[:size])
+        del self._queue[:size]
+        if size < PACKET:
+            # Only the lone tail of an answer comes here; silence belongs to no item.
+            packet += bytes((SILENCE,)) * (PACKET - size)
+        run_begins = self.playhead.send(len(packet), now)
+        if run_begins and not self._tail_sent:
+            self.underruns += 1
+        self._tail_sent = self._ended and not self._queue
+        return packet
+
+    @property
+    def _pace(self) -> Pace:
+        return REPORTED if self.playhead.reports else UNREPORTED
+
+    def _threshold(self) -> int | None:
+        """The next packet leaves when no more than this is un-played; None = there is none to send."""
+        queued = len(self._queue)
+        if not queued or (queued < PACKET and not self._ended):
+            return None
+        pace = self._pace
+        if not self._ended:
+            return pace.late if queued < 2 * PACKET else pace.refill
+        if queued < 2 * PACKET:
+            return min(pace.refill, pace.lead - queued)  # the whole tail in one packet
+        if queued < 3 * PACKET:
+            return min(pace.refill, pace.lead + pace.refill - queued)  # as much as lets the tail fit early
+        return pace.refill
+
+    def _size(self, unplayed: int) -> int:
+        """Bytes of the packet to send when so much is un-played, which is no more than the threshold."""
+        queued = len(self._queue)
+        room = min(self._pace.lead - unplayed, self._largest)
+        if self._ended:
+            return queued if queued <= room else min(room, queued - PACKET)
+        return PACKET if queued < 2 * PACKET else min(room, queued - PACKET) // PACKET * PACKET
+
+    # What the call wants to know.
+
+    def at_genesys(self, now: float) -> bool:
+        """Genesys may still be playing something, or is about to: a `barge_in` has an effect."""
+        return self.playhead.playing(now)
+
+    def unplayed(self, now: float) -> int:
+        """Bytes sent that the caller has not heard yet, as reckoned."""
+        return self.playhead.unplayed(now)
+
+    def played_at(self) -> float:
+        """When all that was sent is played, as reckoned; in the past if it is."""
+        return self.playhead.reaches(self.playhead.sent)
+
+    def interrupt(self, now: float) -> list[Heard]:
+        """Forget everything un-played: the caller spoke, and Genesys is being told to flush.
+
+        Returns:
+            The items that were not heard to their end, in the order of the conversation.
+        """
+        playhead = self.playhead.at(now)
+        heard = [item.heard(playhead) for item in self._items]
+        self._queue.clear()
+        self._items.clear()
+        self._last = None
+        self._ended = self._tail_sent = True
+        self.playhead.flush(now)
+        return [item for item in heard if not item.complete]
+
+    def settle(self, now: float) -> list[Heard]:
+        """Items that have been heard to their end since the last call, in order; they leave the ledger."""
+        settled: list[Heard] = []
+        while self._items and self._items[0].done:
+            playhead = self.playhead.at(now)
+            if self._items[0].end > playhead:
+                break
+            item = self._items.popleft()
+            settled.append(item.heard(playhead))
+            if item is self._last:
+                self._last = None
+        return settled
+
+    def next_settle_at(self) -> float | None:
+        """When the first item of the ledger will have been heard to its end, as reckoned."""
+        if not self._items or not self._items[0].done or self._items[0].end > self.playhead.sent:
+            return None
+        return self.playhead.reaches(self._items[0].end)

@@ -1,0 +1,353 @@
+"""Random interleavings of both legs, timers and faults against `bridge.Call`: nothing but documented behaviour.
+
+`python -m tests.fuzz.test_fuzz_bridge STEPS SEED` runs longer.
+"""
+
+import json
+import random
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from offhook import realtime as rt
+from offhook.audiohook.state import ServerState
+from offhook.bridge import CallEnded, CallPlan, CallState, CloseRealtime, ConnectRealtime, Greeting, InvokeTool
+from offhook.bridge.playout import MAX_QUEUED
+from offhook.bridge.transcript import MAX_OPEN
+from tests.unit.bridge.genesys import Playback
+from tests.unit.bridge.harness import Harness, plan, session, within_budget
+
+STEPS = 3_000
+REPORTS = ("playback_started", "playback_completed")
+STATUSES = ("completed", "completed", "completed", "cancelled", "failed", "incomplete", "odd")
+TOOLS = ("order_status", "weather", "set_outputs", "escalate", "end_call", "unknown")
+ARGUMENTS = ("{}", "", "nonsense", '{"reason":"x","target":"y"}', '{"INTENT":"order"}', '{"NO":1}', "[[[[")
+CODES = (
+    "response_cancel_not_active",
+    "conversation_already_has_active_response",
+    "invalid_value",
+    "server_error",
+    "session_expired",
+    "insufficient_quota",
+)
+SILENCE = 0xFF
+
+
+class FuzzedCall:
+    """One call, mostly sane peers, everything checked after each step."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.honest = rng.random() < 0.7
+        """Genesys reports its playing as it is; otherwise reports come at random, too."""
+        self.harness = Harness(
+            _plan(rng) if rng.random() < 0.97 else None,
+            playback=Playback(rng.choice((0.0, 0.05, 0.1, 0.3, 0.6))),
+            reports=rng.choice((REPORTS, REPORTS, (), REPORTS[:1], REPORTS[1:])),
+            report_delay=rng.choice((0.0, 0.02, 0.1)),
+            way=rng.choice((0.0, 0.0, 0.03)),
+        )
+        self.responses: list[str] = []
+        self.items: dict[str, str] = {}
+        self.asked: list[dict[str, Any]] = []
+        self.calls: list[str] = []
+        self.count = 0
+        self.seen = 0
+        self.voices: dict[str, int] = {}
+        self.silenced: set[int] = set()
+        self.actions: list[tuple[int, Callable[[], None]]] = [
+            (30, self.time),
+            (10, self.frame),
+            (12, self.delta),
+            (6, self.begin_response),
+            (4, self.begin_item),
+            (5, self.end_item),
+            (6, self.end_response),
+            (5, self.caller_speaks),
+            (3, self.caller_stops),
+            (3, self.tool_call),
+            (4, self.tool_result),
+            (2, self.ai_error),
+            (2, self.ai_oddity),
+            (3, self.key),
+            (2, self.hold),
+            (3, self.small_talk),
+            (1, self.writable),
+            (1, self.shell),
+        ]
+
+    def run(self, steps: int) -> int:
+        """Let it happen; returns how many steps there were."""
+        harness = self.harness
+        if self.rng.random() < 0.98:
+            harness.open(probe=self.rng.random() < 0.02)
+        actions, weights = [action for _, action in self.actions], [weight for weight, _ in self.actions]
+        for step in range(steps):
+            if step == 3 and self.rng.random() < 0.9:
+                self.set_up()
+            if self.rng.random() < 0.004:
+                self.fault()
+            else:
+                self.rng.choices(actions, weights)[0]()
+            self.check()
+            if harness.of(CallEnded):
+                break
+        else:
+            self.close()
+        harness.advance(60)
+        harness.hang_up_socket()
+        self.check()
+        assert len(harness.of(CallEnded)) == 1
+        assert len(harness.of(CloseRealtime)) == len(harness.of(ConnectRealtime)) <= 1
+        assert harness.call.next_timer(harness.now) is None
+        return step + 1
+
+    # Steps.
+
+    def time(self) -> None:
+        self.harness.advance(self.rng.choice((0.0, 0.01, 0.05, 0.2, 0.2, 0.5, 1.0, 3.0, 12.0)))
+
+    def frame(self) -> None:
+        conversation = self.harness.call.conversation
+        sent = len(self.harness.ai.sent)
+        self.harness.caller_audio(self.rng.randbytes(self.rng.choice((1600, 1600, 160, 1, 0, 32_000))))
+        if conversation is not None and conversation.caller_audio.paused:
+            assert len(self.harness.ai.sent) == sent, "nothing of a caller on hold reaches the model"
+
+    def set_up(self) -> None:
+        self.harness.connected()
+        self.harness.ai.session_created()
+        if self.harness.ai.received("session.update"):
+            self.harness.ai.session_updated()
+
+    def response(self) -> str:
+        if self.responses and self.rng.random() < 0.97:
+            return self.responses[-1]
+        return f"resp_{self.rng.randrange(self.count + 2)}"
+
+    def item(self, response: str) -> str:
+        if response in self.items and self.rng.random() < 0.97:
+            return self.items[response]
+        return f"item_{self.rng.randrange(self.count + 2)}"
+
+    def begin_response(self) -> None:
+        if self.responses and self.rng.random() < 0.9:
+            return
+        self.count += 1
+        create = None
+        asked = [event for event in self.harness.ai.received("response.create") if event not in self.asked]
+        if asked and self.rng.random() < 0.8:
+            create = self.rng.choice(asked)
+            self.asked.append(create)
+        self.responses.append(f"resp_{self.count}")
+        self.harness.ai.created(self.responses[-1], create)
+        if self.rng.random() < 0.9:
+            self.begin_item()
+
+    def begin_item(self) -> None:
+        if self.responses:
+            self.count += 1
+            response = self.response()
+            self.items[response] = f"item_{self.count}"
+            self.harness.ai.item(response, self.items[response])
+
+    def delta(self) -> None:
+        response = self.response()
+        voice = self.voices.setdefault(response, len(self.voices) % 250)
+        if self.voices[response] in self.silenced and list(self.voices.values()).count(voice) > 1:
+            return  # a voice is used again: it would look like the silenced one
+        length = self.rng.choice((0, 1, 159, 160, 800, 1601, 8000, 40_000))
+        self.harness.ai.audio(bytes((voice,)) * length, response, self.item(response))
+        if self.rng.random() < 0.5:
+            self.harness.ai.text("some words ", response, self.item(response))
+
+    def end_item(self) -> None:
+        response = self.response()
+        self.harness.ai.item_done("some words and more", response, self.item(response))
+
+    def end_response(self) -> None:
+        response = self.response()
+        if response in self.responses:
+            self.responses.remove(response)
+        status = self.rng.choice(STATUSES)
+        details = {"failed": {"type": "failed", "error": {"code": "rate_limit_exceeded"}}}.get(status, {})
+        self.harness.ai.done(response, status, **details)
+
+    def caller_speaks(self) -> None:
+        harness, conversation = self.harness, self.harness.call.conversation
+        talking = harness.call.state is CallState.TALKING
+        harness.ai.speech_started(f"caller_{self.count}")
+        if talking and conversation is not None and conversation.plan.interruptible and not harness.way:
+            assert harness.playback.unplayed == 0 or not self.honest, "the agent talks on"
+
+    def caller_stops(self) -> None:
+        item = f"caller_{self.count}"
+        self.harness.ai.speech_stopped(item)
+        if self.rng.random() < 0.9:
+            self.harness.ai.committed(item, self.rng.choice((None, f"item_{self.count}")))
+        if self.rng.random() < 0.7:
+            self.harness.ai.transcribed(item, self.rng.choice(("", "What now?", "ja, gérne 你好")))
+
+    def tool_call(self) -> None:
+        self.count += 1
+        name = self.rng.choices(TOOLS, (6, 4, 4, 1, 1, 2))[0]
+        self.harness.ai.call(name, self.rng.choice(ARGUMENTS), self.response(), f"call_{self.count}")
+
+    def tool_result(self) -> None:
+        running = [command.call_id for command in self.harness.of(InvokeTool)]
+        call = self.rng.choice(running) if running and self.rng.random() < 0.9 else "call_x"
+        self.harness.tool_result('{"ok":1}', call)
+        if self.rng.random() < 0.7:
+            self.harness.ai.output_added(call)
+
+    def ai_error(self) -> None:
+        creates = self.harness.ai.received("response.create")
+        event_id = self.rng.choice(creates)["event_id"] if creates and self.rng.random() < 0.6 else None
+        self.harness.ai.refuse(self.rng.choices(CODES, (4, 6, 4, 2, 1, 0.2))[0], event_id)
+
+    def ai_oddity(self) -> None:
+        odd = self.rng.choice(
+            (
+                "",
+                "{",
+                "[]",
+                '{"type":7}',
+                '{"type":"something.new"}',
+                '{"type":"response.done"}',
+                '{"type":"response.created","response":{}}',
+                '{"type":"response.output_audio.delta","response_id":"resp_1","item_id":"i","delta":"%%%"}',
+                '{"type":"rate_limits.updated","rate_limits":[]}',
+                b"\xff\xfe",
+            )
+        )
+        self.harness.from_ai(odd)
+
+    def key(self) -> None:
+        self.harness.genesys("dtmf", digit=self.rng.choice("0123456789*#AZ"))
+
+    def hold(self) -> None:
+        if self.rng.random() < 0.5:
+            self.harness.genesys("paused")
+        else:
+            self.harness.genesys("resumed", start="PT1S", discarded="PT0.5S")
+
+    def small_talk(self) -> None:
+        kind = self.rng.choice(("ping", "update", "discarded", "error", "report"))
+        if kind == "ping":
+            before = len(self.harness.messages_of("pong"))
+            live = self.harness.call.audiohook.state in (ServerState.OPEN, ServerState.DISCONNECTING)
+            self.harness.genesys("ping")
+            if live and self.harness.messages_of("opened"):
+                assert len(self.harness.messages_of("pong")) == before + 1
+        elif kind == "update":
+            self.harness.genesys("update", language="de-de")
+        elif kind == "discarded":
+            self.harness.genesys("discarded", start="PT1S", discarded="PT0.5S")
+        elif kind == "error":
+            code = self.rng.choice((400, 429, 500))
+            self.harness.genesys("error", code=code, message="no", retryAfter="PT1S")
+        elif not self.honest:
+            self.harness.genesys(self.rng.choice(REPORTS))
+
+    def writable(self) -> None:
+        self.harness.set_writable(self.rng.random() < 0.7)
+
+    def shell(self) -> None:
+        choice = self.rng.random()
+        if choice < 0.05:
+            self.harness.end()
+        elif choice < 0.5:
+            self.harness.refuse("error", "OH-CALL-01 none")
+        else:
+            self.harness.accept(_plan(self.rng))
+
+    # Faults: each of them ends most calls.
+
+    def fault(self) -> None:
+        self.rng.choice((self.close, self.lose_ai, self.lose_genesys, self.garbage, self.wrong_seq, self.mismatch))()
+
+    def close(self) -> None:
+        answered = self.harness.call.audiohook.state not in (ServerState.CLOSED, ServerState.ENDED)
+        self.harness.close(self.rng.choice(("end", "disconnect", "error")))
+        if answered:
+            last = [message for message in (entry for _, entry in self.harness.log) if isinstance(message, dict)][-1]
+            assert last["type"] == "closed"
+
+    def lose_ai(self) -> None:
+        self.harness.ai_lost(self.rng.choice((None, 1000, 1001, 1006, 3000)), "gone")
+
+    def lose_genesys(self) -> None:
+        self.harness.hang_up_socket()
+
+    def garbage(self) -> None:
+        self.harness.raw_text(self.rng.choice(("", "{", "[1]", "null", b"\xff", '{"type":"ping"}', "[" * 5000)))
+
+    def wrong_seq(self) -> None:
+        self.harness.messages.seq += self.rng.choice((1, 7))
+        self.harness.genesys("ping")
+
+    def mismatch(self) -> None:
+        formats = {"type": "audio/pcm", "rate": 24000}
+        audio = {"input": {"format": formats}, "output": {"format": formats, "voice": "alloy"}}
+        self.harness.ai.send("session.updated", session={"type": "realtime", "audio": audio})
+
+    # What must hold after every step.
+
+    def check(self) -> None:
+        harness = self.harness
+        for _, message in harness.log[self.seen :]:
+            if isinstance(message, bytes):
+                assert 1600 <= len(message) <= 8000
+                assert not self.silenced & set(message), "audio of an interrupted response"
+            elif "barge_in" in json.dumps(message):
+                self.silenced |= {self.voices[response] for response in self.voices}
+        self.seen = len(harness.log)
+        assert len(harness.of(CallEnded)) <= 1
+        assert len(harness.messages_of("disconnect")) <= 1
+        assert within_budget([at for at, _ in harness.packets])
+        if self.honest:
+            assert harness.playback.most_unplayed <= 8000 + (480 if harness.way else 0)
+        conversation = harness.call.conversation
+        if conversation is not None:
+            assert conversation.playout.queued <= MAX_QUEUED
+            assert len(conversation.transcript._entries) <= MAX_OPEN
+            assert len(conversation._agent._running) <= 1
+            assert len(conversation.playout._items) <= self.count + 2
+
+
+def _plan(rng: random.Random) -> CallPlan:
+    detection = rng.choice(
+        (
+            rt.ServerVad(),
+            rt.ServerVad(create_response=True, interrupt_response=True),
+            rt.ServerVad(create_response=False, interrupt_response=True),
+            rt.ServerVad(create_response=True, interrupt_response=False),
+            rt.SemanticVad(),
+        )
+    )
+    return plan(
+        session=session(turn_detection=detection, transcription=rng.choice((None, rt.TranscriptionConfig(model="t")))),
+        greeting=rng.choice((None, Greeting(instructions="Greet."), Greeting(text="Hello."))),
+        mode="listen" if rng.random() < 0.02 else "talk",
+        dtmf_timeout=rng.choice((0.5, 1.5)),
+        goodbye_timeout=rng.choice((2.0, 10.0)),
+        bot_turn_response=rng.random() < 0.8,
+    )
+
+
+def run(iterations: int, seed: int) -> int:
+    """Do at least that many steps in calls of up to 200; returns how many calls there were."""
+    rng = random.Random(seed)
+    calls = 0
+    while iterations > 0:
+        calls += 1
+        iterations -= FuzzedCall(rng).run(rng.choice((5, 50, 200)))
+    return calls
+
+
+def test_only_documented_behaviour_comes_out() -> None:
+    assert run(STEPS, seed=1) > STEPS / 200
+
+
+if __name__ == "__main__":
+    print(run(int(sys.argv[1]), int(sys.argv[2])), "calls")

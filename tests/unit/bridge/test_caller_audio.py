@@ -1,0 +1,88 @@
+"""The caller's audio: held, passed, replaced by silence."""
+
+import pytest
+
+from offhook.bridge.caller_audio import MAX_HELD, CallerAudio
+
+SILENCE_200_MS = b"\xff" * 1600
+
+
+def opened() -> CallerAudio:
+    audio = CallerAudio()
+    audio.open(10.0)
+    return audio
+
+
+def test_held_until_the_model_listens() -> None:
+    audio = CallerAudio()
+    assert audio.receive(b"one") == audio.receive(b"two") == b""
+    assert audio.open(10.0) == b"onetwo"
+    assert audio.receive(b"three") == b"three"
+    assert audio.dropped == 0
+
+
+def test_the_oldest_goes_when_too_much_is_held() -> None:
+    audio = CallerAudio()
+    audio.receive(bytes(MAX_HELD))
+    audio.receive(b"last")
+    held = audio.open(10.0)
+    assert len(held) == MAX_HELD
+    assert held.endswith(b"\x00last")
+    assert audio.dropped == 4
+
+
+def test_silence_at_real_time_while_paused() -> None:
+    audio = opened()
+    audio.pause(20.0)
+    assert audio.paused
+    assert audio.receive(b"secret") == b""
+    sent = b""
+    while (due := audio.next_timer()) is not None and due <= 25.0:
+        sent += audio.handle_timer(due)
+    assert len(sent) == pytest.approx(5 * 8000, abs=1600)
+    assert set(sent) == {0xFF}
+    audio.resume()
+    assert audio.next_timer() is None
+    assert audio.handle_timer(30.0) == b""
+    assert audio.receive(b"back") == b"back"
+
+
+def test_a_late_timer_catches_up_within_bounds() -> None:
+    audio = opened()
+    audio.pause(20.0)
+    assert audio.handle_timer(20.1) == b""
+    assert audio.handle_timer(20.65) == SILENCE_200_MS * 3
+    assert audio.next_timer() == pytest.approx(20.8)
+    assert len(audio.handle_timer(80.0)) == 2 * 8000
+    assert audio.next_timer() == 80.0
+    assert audio.handle_timer(80.0) == SILENCE_200_MS
+    assert audio.next_timer() == pytest.approx(80.2)
+
+
+def test_paused_before_the_model_listens() -> None:
+    audio = CallerAudio()
+    audio.receive(b"before")
+    audio.pause(5.0)
+    assert audio.next_timer() is None
+    audio.receive(b"secret")
+    assert audio.open(10.0) == b"before"
+    assert audio.next_timer() == pytest.approx(10.2)
+
+
+def test_nothing_after_the_stop() -> None:
+    audio = opened()
+    audio.pause(20.0)
+    audio.stop()
+    assert audio.next_timer() is None
+    audio.resume()
+    assert audio.receive(b"talk") == b""
+    audio.pause(30.0)
+    assert audio.next_timer() is None
+
+
+def test_stopped_before_the_model_listens() -> None:
+    audio = CallerAudio()
+    audio.receive(b"hello")
+    audio.stop()
+    assert audio.open(10.0) == b""
+    audio.stop()
