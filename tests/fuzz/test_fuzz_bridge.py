@@ -12,6 +12,7 @@ from typing import Any
 from offhook import realtime as rt
 from offhook.audiohook.state import ServerState
 from offhook.bridge import CallEnded, CallPlan, CallState, CloseRealtime, ConnectRealtime, Greeting, InvokeTool
+from offhook.bridge.agent_turns import MAX_RUNNING
 from offhook.bridge.playout import MAX_QUEUED
 from offhook.bridge.transcript import MAX_OPEN
 from tests.unit.bridge.genesys import Playback
@@ -311,7 +312,7 @@ class FuzzedCall:
         if conversation is not None:
             assert conversation.playout.queued <= MAX_QUEUED
             assert len(conversation.transcript._entries) <= MAX_OPEN
-            assert len(conversation._agent._running) <= 1
+            assert len(conversation._agent._running) <= MAX_RUNNING
             assert len(conversation.playout._items) <= self.count + 2
 
 

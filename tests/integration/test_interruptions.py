@@ -90,7 +90,7 @@ class Probe:
             plan(),
             SimulatedCall(caller, noise, identity=CallIdentity.from_seed(seed), queue=self.queue),
             EmulatorSession(agent, noise, seed=seed),
-            genesys_delay=chance.uniform(0.0, 0.02),
+            genesys_delay=chance.uniform(0.0, 0.05),
             ai_delay=chance.uniform(0.0, 0.1),
         )
         self.heard: list[tuple[float, bytes]] = []

@@ -16,6 +16,11 @@ from offhook.bridge.playout import Heard, Playout
 from offhook.bridge.transcript import Transcript
 from offhook.realtime import RealtimeSession
 
+MAX_RUNNING = 4
+"""Responses that may be under way: one is the rule, one more may be asked for beside it."""
+MAX_OVER = 16
+"""Responses that are remembered when they are over."""
+
 Moment = Callable[..., None]
 """Reports a moment: name, time, then its data by keyword."""
 
@@ -55,6 +60,7 @@ class AgentTurns:
         self._transcript = transcript
         self._moment = moment
         self._running: dict[str, RunningResponse] = {}
+        self._over: deque[str] = deque(maxlen=MAX_OVER)  # late deltas of these are not heard
         self._unsent: deque[tuple[int, str]] = deque()  # where the audio of a response begins that has not left yet
 
     def running(self, response_id: str) -> RunningResponse | None:
@@ -71,7 +77,13 @@ class AgentTurns:
 
     def response_started(self, event: realtime.ResponseStarted, *, dead: bool) -> None:
         """A response began; a dead one is never heard."""
-        self._running[event.response_id] = RunningResponse(event.response_id, event.tag, dead)
+        if len(self._running) >= MAX_RUNNING:
+            # The oldest will hardly end any more; what is left of it is not heard.
+            self._over.append(next(iter(self._running)))
+            del self._running[self._over[-1]]
+        response = self._running.setdefault(event.response_id, RunningResponse(event.response_id, event.tag))
+        response.tag = event.tag
+        response.dead = response.dead or dead
 
     def item_started(self, event: realtime.OutputItemStarted) -> None:
         """The model began an item."""
@@ -88,12 +100,15 @@ class AgentTurns:
         """Audio of the agent; says whether the caller is to hear it."""
         response = self._running.get(event.response_id)
         if response is None:
-            return False
+            if event.response_id in self._over or len(self._running) >= MAX_RUNNING:
+                return False
+            # Not every server announces a response (openai-realtime.md §2.2).
+            response = self._running[event.response_id] = RunningResponse(event.response_id, None)
         if response.dead:
             self._transcript.unheard(event.item_id, len(event.audio))
             return False
         begins = self._playout.total
-        if not self._playout.add(event.item_id, event.content_index, event.audio):
+        if not self._playout.add(event.item_id, event.content_index, event.audio, now):
             self._overflow(response, now)
             return False
         if not response.spoke:
@@ -119,6 +134,7 @@ class AgentTurns:
     def response_ended(self, event: realtime.ResponseEnded) -> RunningResponse:
         """A response is complete, cut or failed; returns what it was."""
         response = self._running.pop(event.response_id, None) or RunningResponse(event.response_id, event.tag)
+        self._over.append(event.response_id)
         for item_id, spoke in response.items.items():
             self._playout.finish(item_id)
             self._transcript.finish_text(item_id)
@@ -169,7 +185,6 @@ class AgentTurns:
         for response in self._running.values():
             response.dead = True
         audible = self._playout.at_genesys(now)
-        self.settle(now)
         cut = self._drop(now)
         if audible:
             self._hook.send_barge_in(now)
@@ -182,11 +197,11 @@ class AgentTurns:
 
     def stop(self, now: float) -> None:
         """The call is over: what was not heard by now never will be."""
-        self.settle(now)
         self._drop(now)
         self._transcript.close()
 
     def _drop(self, now: float) -> list[Heard]:
+        self.settle(now + self._playout.playhead.way)  # what is heard before the flush gets there
         cut = self._playout.interrupt(now)
         self._unsent.clear()
         for heard in cut:

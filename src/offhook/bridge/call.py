@@ -77,6 +77,7 @@ class Call:
             audiohook.ClientPaused: self._on_paused,
             audiohook.ClientResumed: self._on_resumed,
             audiohook.AudioDiscarded: self._on_discarded,
+            audiohook.PingReceived: self._on_ping,
             audiohook.ErrorReceived: self._on_error,
             audiohook.ProtocolViolated: self._on_violation,
             audiohook.CloseReceived: self._on_close,
@@ -290,6 +291,10 @@ class Call:
 
     def _on_discarded(self, event: audiohook.AudioDiscarded, now: float) -> None:
         self._moment(moments.AUDIO_LOST, now, leg="audiohook", seconds=event.discarded)
+
+    def _on_ping(self, event: audiohook.PingReceived, now: float) -> None:
+        if self.conversation is not None and event.rtt is not None:
+            self.conversation.playout.playhead.round_trip(event.rtt)
 
     def _on_error(self, event: audiohook.ErrorReceived, now: float) -> None:
         name = moments.THROTTLED if event.code == 429 else moments.PEER_ERROR

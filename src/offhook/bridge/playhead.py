@@ -3,7 +3,8 @@
 Genesys plays what it gets in order and in real time, with a delay before the first byte of a run, and has no play
 marks (audiohook.md §4). A **run** is audio that is played without a gap. Its beginning is `START_DELAY` after its first
 packet left, until `playback_started` tells better; its end is told by `playback_completed`. Both reports are optional:
-a peer that sent `playback_started` once is waited for from then on, within `MAX_START_DELAY`.
+a peer that sent `playback_started` once is waited for from then on, within `MAX_START_DELAY`. A report is as old as its
+way to us, and a flush takes effect as much later: half of the round trip that `ping` tells.
 """
 
 from collections import deque
@@ -19,6 +20,8 @@ STALE = 0.5
 """Seconds after the reckoned end during which Genesys may still be playing if it has not said `playback_completed`."""
 DOUBT = 150 * BYTES_PER_MS
 """Bytes by which the reckoning may be off; less than the smallest packet."""
+MAX_WAY = 0.3
+"""Most seconds from Genesys to us that are believed."""
 _ROUNDING = 1e-3  # of a byte: floating-point seconds must not cost one
 
 
@@ -29,12 +32,14 @@ class Playhead:
         sent: Offset behind the last byte sent.
         reports: The peer tells when it begins to play.
         completed: Genesys confirmed that all was played or flushed, or nothing was ever sent.
+        way: Seconds that a message takes from Genesys to us, or back.
     """
 
     def __init__(self) -> None:
         self.sent = 0
         self.reports = False
         self.completed = True
+        self.way = 0.0
         # Bytes before _anchor are played; from _anchor_time on, 8 bytes more each millisecond.
         self._anchor = 0
         self._anchor_time = 0.0
@@ -75,19 +80,24 @@ class Playhead:
         self.completed = False
         return begins
 
+    def round_trip(self, rtt: float) -> None:
+        """A ping told the seconds to Genesys and back."""
+        self.way = min(max(rtt, 0.0) / 2, MAX_WAY)
+
     def started(self, now: float) -> None:
         """`playback_started` arrived: this is where the playhead stands, and how long the way takes."""
         if self._confirmed or self.sent == self._anchor:
             return  # of a run that was flushed meanwhile, or said twice
-        delay = min(now - self._run_sent_at, MAX_START_DELAY)
+        began = max(now - self.way, self._run_sent_at)
+        delay = min(began - self._run_sent_at, MAX_START_DELAY)
         self._start_delay = (self._start_delay + delay) / 2 if self.reports else delay
         self.reports = True
-        self._anchor_time = now
+        self._anchor_time = began
         self._confirmed = True
 
     def ran_out(self, now: float) -> None:
-        """`playback_completed` arrived: all that had reached Genesys was played."""
-        playhead = self.at(now)
+        """`playback_completed` arrived: all that had reached Genesys when it was sent was played."""
+        playhead = self.at(now - self.way)
         if not self._confirmed and self.sent - playhead > DOUBT:
             # It speaks of what was played before this run, which has begun at the earliest now.
             self._anchor_time = max(self._anchor_time, now)

@@ -23,6 +23,11 @@ MAX_QUEUED = 300 * BYTES_PER_SECOND
 """Five minutes of one answer waiting; no agent should talk that long, and a broken peer must not fill the memory."""
 
 
+STALLED = 3.0
+"""Seconds without audio after which the rest of an unfinished item is sent although it is no whole packet: generation
+has pauses, but one that long means that its end was lost."""
+
+
 class Pace(msgspec.Struct, frozen=True):
     """How far sending runs ahead of playing, in bytes."""
 
@@ -101,10 +106,11 @@ class Playout:
         self._last: _Item | None = None  # whose audio stands at the end of the queue
         self._ended = True
         self._tail_sent = True
+        self._added_at = 0.0
 
     # What comes from the Realtime leg.
 
-    def add(self, item_id: str, content_index: int, audio: bytes) -> bool:
+    def add(self, item_id: str, content_index: int, audio: bytes, now: float) -> bool:
         """Queue a delta.
 
         Returns:
@@ -123,6 +129,7 @@ class Playout:
         else:
             item.stretches.append([start, start + len(audio)])
         item.done = self._ended = False
+        self._added_at = now
         return True
 
     def _item(self, item_id: str, content_index: int) -> _Item:
@@ -167,7 +174,7 @@ class Playout:
         """When the next packet is due (`now` or earlier: at once); None while there is nothing to send."""
         threshold = self._threshold()
         if threshold is None:
-            return None
+            return self._stalled_at()
         if self.playhead.unplayed(now) <= threshold:
             return now
         return self.playhead.reaches(self.playhead.sent - threshold)
@@ -175,12 +182,13 @@ class Playout:
     def take(self, now: float) -> bytes | None:
         """Take the packet that is due, if any, and enter it in the ledger as sent now."""
         threshold = self._threshold()
-        if threshold is None:
-            return None
         unplayed = self.playhead.unplayed(now)
-        if unplayed > threshold:
+        if threshold is not None and unplayed <= threshold:
+            size = self._size(unplayed)
+        elif threshold is None and (stalled := self._stalled_at()) is not None and now >= stalled:
+            size = len(self._queue)
+        else:
             return None
-        size = self._size(unplayed)
         packet = bytes(self._queue[:size])
         del self._queue[:size]
         if size < PACKET:
@@ -191,6 +199,12 @@ class Playout:
             self.underruns += 1
         self._tail_sent = self._ended and not self._queue
         return packet
+
+    def _stalled_at(self) -> float | None:
+        """When the beginning of a packet has waited long enough for its rest; None while nothing waits."""
+        if not self._queue:
+            return None
+        return max(self._added_at + STALLED, self.playhead.reaches(self.playhead.sent))
 
     @property
     def _pace(self) -> Pace:
@@ -238,7 +252,7 @@ class Playout:
         Returns:
             The items that were not heard to their end, in the order of the conversation.
         """
-        playhead = self.playhead.at(now)
+        playhead = self.playhead.at(now + self.playhead.way)
         heard = [item.heard(playhead) for item in self._items]
         self._queue.clear()
         self._items.clear()

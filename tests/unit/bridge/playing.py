@@ -28,7 +28,7 @@ class Playing:
         heapq.heappush(self._later, (self.now + delay, next(self._order), action))
 
     def add(self, audio: bytes, item: str = "a") -> None:
-        assert self.playout.add(item, 0, audio)
+        assert self.playout.add(item, 0, audio, self.now)
         self._pump()
 
     def finish(self, item: str = "a") -> None:

@@ -244,3 +244,15 @@ def test_a_thousand_interruptions() -> None:
         harness.advance(rng.uniform(0.3, 1))
         assert len(harness.packets) == packets
         harness.forget()
+
+
+def test_a_far_genesys_plays_on_until_the_flush_gets_there() -> None:
+    near, far = (speaking(Harness(plan())) for _ in range(2))
+    for harness in (near, far):
+        harness.genesys("update", language="de-de")
+        harness.genesys("ping", **({"rtt": "PT0.1S"} if harness is far else {}))
+        harness.advance(2.0)
+        harness.ai.speech_started()
+    heard = [harness.ai.take("conversation.item.truncate")["audio_end_ms"] for harness in (near, far)]
+    # `playback_started` was 50 ms on its way, and so will `barge_in` be.
+    assert heard[1] - heard[0] == 100

@@ -4,6 +4,7 @@ import pytest
 
 from offhook import realtime as rt
 from offhook.bridge import CallState, Greeting
+from offhook.bridge.agent_turns import MAX_RUNNING
 from tests.unit.bridge.harness import GREETED, START, Harness, plan, session, speech
 
 
@@ -126,14 +127,58 @@ def test_a_cancelled_answer_is_not_repeated() -> None:
     assert harness.ai.received("response.create") == []
 
 
-def test_a_response_whose_beginning_was_lost_is_repeated() -> None:
+def test_a_response_that_was_not_announced_is_heard() -> None:
     harness = Harness(plan()).talking()
     harness.ai.item("lost", "i")
     harness.ai.audio(1000, "lost", "i")
     harness.ai.done("lost")
+    harness.ai.audio(1000, "lost", "late")
     harness.advance(3)
-    assert harness.packets == []
-    assert len(harness.ai.received("response.create")) == 1
+    assert sum(len(packet) for _, packet in harness.packets) == 8000
+    assert not harness.ai.received("response.create")
+
+
+def test_a_response_that_is_announced_late_is_heard_once() -> None:
+    harness = Harness(plan()).talking()
+    harness.ai.audio(400, "resp", "i")
+    harness.ai.created("resp")
+    harness.ai.audio(400, "resp", "i")
+    harness.ai.done("resp")
+    harness.advance(3)
+    assert sum(len(packet) for _, packet in harness.packets) == 6400
+
+
+def test_responses_without_end_are_bounded() -> None:
+    harness = Harness(plan()).talking()
+    for number in range(MAX_RUNNING + 3):
+        harness.ai.audio(200, f"resp_{number}", f"item_{number}")
+    harness.advance(5)
+    assert sum(len(packet) for _, packet in harness.packets) == MAX_RUNNING * 1600
+
+
+def test_an_announced_response_takes_the_place_of_one_without_end() -> None:
+    harness = Harness(plan()).talking()
+    for number in range(MAX_RUNNING):
+        harness.ai.audio(200, f"resp_{number}", f"item_{number}")
+    harness.ai.created("announced")
+    harness.ai.audio(200, "announced", "item")
+    harness.ai.audio(200, "resp_0", "item_0")
+    harness.advance(5)
+    assert sum(len(packet) for _, packet in harness.packets) == (MAX_RUNNING + 1) * 1600
+
+
+def test_the_rest_of_an_item_whose_end_was_lost_is_heard() -> None:
+    harness = Harness(plan()).talking()
+    harness.ai.created("resp")
+    harness.ai.audio(300, "resp", "i")
+    harness.advance(2)
+    assert sum(len(packet) for _, packet in harness.packets) == 1600
+    harness.advance(2)
+    assert [len(packet) for _, packet in harness.packets] == [1600, 1600]
+    harness.ai.audio(300, "resp", "i")
+    harness.ai.done("resp")
+    harness.advance(2)
+    assert sum(len(packet) for _, packet in harness.packets) == 3200 + 3200  # what came later is a tail of its own
 
 
 def test_a_refused_request_is_repeated() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offhook.bridge.playhead import MAX_START_DELAY, STALE, START_DELAY, Playhead
+from offhook.bridge.playhead import MAX_START_DELAY, MAX_WAY, STALE, START_DELAY, Playhead
 
 MS = 8
 PACKET = 200 * MS
@@ -152,3 +152,30 @@ def test_flush_forgets_all() -> None:
     assert head.unplayed(10.3) == 0
     assert head.send(PACKET, 10.4)
     assert head.at(10.45) == 800 * MS
+
+
+def test_a_report_is_as_old_as_its_way() -> None:
+    head = sent((10.0, 800))
+    head.round_trip(0.1)
+    head.started(10.15)
+    # It began 50 ms before we heard of it.
+    assert head.at(10.15) == 50 * MS
+    assert head.at(10.3) == 200 * MS
+
+
+def test_a_way_is_believed_within_reason() -> None:
+    head = Playhead()
+    head.round_trip(60.0)
+    assert head.way == MAX_WAY
+    head.round_trip(-1.0)
+    assert head.way == 0.0
+
+
+def test_a_report_that_crossed_a_packet_speaks_of_what_was_there_when_it_left() -> None:
+    head = sent((10.0, 200))
+    head.round_trip(0.2)
+    head.started(10.2)
+    head.send(PACKET, 10.32)  # under way when Genesys runs out at 10.3, which we hear at 10.4
+    head.ran_out(10.4)
+    assert not head.completed
+    assert head.unplayed(10.4) == PACKET

@@ -79,7 +79,7 @@ def test_no_tail_is_left_alone_when_there_is_time_to_join_it(reports: bool, star
 
 def test_media_with_wide_samples_have_smaller_packets() -> None:
     playout = Playout(largest=2 * PACKET)
-    playout.add("a", 0, speech(5000))
+    playout.add("a", 0, speech(5000), 0.0)
     playout.finish("a")
     playout.playhead.reports = True
     packet = playout.take(10.0)
@@ -89,8 +89,8 @@ def test_media_with_wide_samples_have_smaller_packets() -> None:
 
 def test_the_queue_is_bounded() -> None:
     playout = Playout()
-    assert playout.add("a", 0, bytes(MAX_QUEUED))
-    assert not playout.add("a", 0, b"x")
+    assert playout.add("a", 0, bytes(MAX_QUEUED), 0.0)
+    assert not playout.add("a", 0, b"x", 0.0)
     assert playout.queued == MAX_QUEUED
 
 
