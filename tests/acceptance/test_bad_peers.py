@@ -12,6 +12,7 @@ import pytest
 from tests.acceptance.genesys import FRAME, PCMU, GenesysCall
 from tests.acceptance.realtime import RealtimeFake
 from tests.acceptance.test_tools_and_ends import AGENTS
+from tests.acceptance.waiting import PROMPT
 from tests.acceptance.world import OFFHOOK_OUTPUTS, World, address
 
 #: What Genesys must not find in its logs.
@@ -33,7 +34,7 @@ async def witness(ai: RealtimeFake, url: str) -> AsyncIterator[None]:
         await speech.audio(bytes([0x2B]) * 3200)
         await speech.end()
         await answer.end()
-        assert await call.ping() < 0.1
+        assert await call.ping() < PROMPT
         assert await leg.expect_audio(2 * FRAME, within=1) == b"\x01" * FRAME + b"\x02" * FRAME
         assert await call.expect_audio(6400, within=2) == bytes([0x2A]) * 3200 + bytes([0x2B]) * 3200
         await call.close()
@@ -377,5 +378,5 @@ async def test_a_repeated_session_id_does_not_mix_two_calls(ai: RealtimeFake, wo
             assert await one.expect_audio(FRAME, within=1) == b"\x01" * FRAME
             assert await two.expect_audio(FRAME, within=1) == b"\x02" * FRAME
             await first.close()
-            assert await second.ping() < 0.1
+            assert await second.ping() < PROMPT
             await second.close()

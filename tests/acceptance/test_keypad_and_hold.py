@@ -8,6 +8,7 @@ import pytest
 from tests.acceptance.genesys import GenesysCall
 from tests.acceptance.playback import BYTES_PER_SECOND
 from tests.acceptance.realtime import Leg, RealtimeFake
+from tests.acceptance.waiting import PROMPT
 from tests.acceptance.world import SUPPORT, World
 
 CALLER = 0x11
@@ -104,11 +105,11 @@ async def test_pings_and_close_are_answered_on_hold(ai: RealtimeFake, world: Wor
         await call.open()
         await ai.ready()
         call.send("paused")
-        assert await call.ping() < 0.1
+        assert await call.ping() < PROMPT
         call.send("resumed", {"start": "PT0S", "discarded": "PT0.2S"})
         call.send("paused")
         call.send("paused")
-        assert await call.ping() < 0.1
+        assert await call.ping() < PROMPT
         await call.close()
 
 

@@ -8,9 +8,12 @@ import pytest
 from tests.acceptance.genesys import GenesysCall
 from tests.acceptance.realtime import RealtimeFake
 from tests.acceptance.test_tools_and_ends import AGENTS
+from tests.acceptance.waiting import PROMPT
 from tests.acceptance.world import World
 
 NEXT = 0x2A
+UNANNOUNCED = 0x55
+SILENCE = 0xFF
 
 
 @pytest.mark.parametrize(
@@ -55,8 +58,9 @@ async def test_an_odd_event_is_survived_or_ends_the_call_cleanly(
             within=4,
             what="an answer or a clean end",
         )
-        assert set(call.audio) <= {NEXT}
-        assert await call.ping() < 0.1
+        # A delta of a response that was never announced may be heard; nothing else may.
+        assert set(call.audio) <= {NEXT, UNANNOUNCED, SILENCE}
+        assert await call.ping() < PROMPT
         for disconnect in call.texts("disconnect"):
             assert disconnect.parameters["outputVariables"]["OFFHOOK_OUTCOME"] == "failed"
         await call.close("disconnect")

@@ -9,6 +9,7 @@ import pytest
 from tests.acceptance import tools
 from tests.acceptance.genesys import GenesysCall, Received
 from tests.acceptance.realtime import Behaviour, RealtimeFake, realtime_fake
+from tests.acceptance.waiting import PROMPT
 from tests.acceptance.world import OFFHOOK_OUTPUTS, SUPPORT, World
 
 GOODBYE = 0x2A
@@ -122,7 +123,7 @@ async def test_a_tool_that_blocks_delays_nothing(ai: RealtimeFake, world: World)
         await answer.call("blocking_tool", "{}")
         await answer.end()
         for _ in range(5):
-            assert await call.ping() < 0.1
+            assert await call.ping() < PROMPT
         output = (await leg.expect("conversation.item.create"))["item"]
         assert "blocked" in output["output"]
         await call.close()
@@ -273,7 +274,7 @@ async def test_no_audio_of_the_caller_is_needed_for_the_end(ai: RealtimeFake, wo
         late = await leg.respond()
         speech = await late.speech()
         await speech.audio(bytes([0x55]) * 4800)
-        assert await call.ping() < 0.1
+        assert await call.ping() < PROMPT
         assert 0x55 not in call.audio
         await call.close("disconnect")
         assert len(call.texts("disconnect")) == 1
@@ -295,7 +296,7 @@ async def test_losing_the_ai_ends_the_call_cleanly(ai: RealtimeFake, world: Worl
             leg.abort()
         disconnect = await call.expect("disconnect", within=3)
         _assert_outputs(disconnect, "failed")
-        assert await call.ping() < 0.1
+        assert await call.ping() < PROMPT
         await call.close("disconnect")
 
 

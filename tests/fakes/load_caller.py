@@ -27,6 +27,7 @@ class Heard:
     outputs: dict[str, str] | None = None
     opened_after: float = 0.0
     closed_after: float = 0.0
+    slowest_pong: float = 0.0
 
 
 class LoadCaller:
@@ -85,6 +86,8 @@ class LoadCaller:
                             self.heard.received += event.audio
                             self.heard.sizes.append(len(event.audio))
                             self.heard.arrivals.append((now, len(event.audio)))
+                        elif isinstance(event, audiohook.PongReceived):
+                            self.heard.slowest_pong = max(self.heard.slowest_pong, event.rtt)
                         elif isinstance(event, audiohook.ServerViolated | audiohook.RateLimitExceeded):
                             self.heard.faults.append(repr(event))
                         elif isinstance(event, audiohook.DisconnectReceived):

@@ -27,6 +27,7 @@ class Result:
     agent_bytes: int
     worst_opened: float
     worst_closed: float
+    worst_pong: float
     worst_unplayed: float
     """Seconds of audio ahead of a listener who plays from the first byte on."""
     faults: list[str]
@@ -79,6 +80,7 @@ def compare(heard: list[Heard], fake: RealtimeFake) -> Result:
         agent_bytes=sum(len(call.received) for call in heard),
         worst_opened=max(call.opened_after for call in heard),
         worst_closed=max(call.closed_after for call in heard),
+        worst_pong=max(call.slowest_pong for call in heard),
         worst_unplayed=max(unplayed(call) for call in heard),
         faults=faults,
     )
@@ -110,6 +112,7 @@ def main() -> int:
         f"{result.calls} calls, {time.monotonic() - began:.0f} s: {result.caller_bytes:,} bytes of callers, "
         f"{result.agent_bytes:,} bytes of agents, {len(result.faults)} faults; worst opened "
         f"{result.worst_opened * 1000:.0f} ms, closed {result.worst_closed * 1000:.0f} ms, "
+        f"pong {result.worst_pong * 1000:.1f} ms, "
         f"un-played {result.worst_unplayed * 1000:.0f} ms"
     )
     return 1 if result.faults else 0

@@ -13,4 +13,5 @@ async def test_every_byte_arrives_once_and_in_order() -> None:
     assert result.agent_bytes > 12 * 3 * 8000
     assert result.worst_opened < 1.0
     assert result.worst_closed < 1.0
+    assert 0.0 < result.worst_pong < 0.5
     assert result.worst_unplayed <= 1.0

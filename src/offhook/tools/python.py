@@ -124,7 +124,8 @@ async def _in_thread(call: Callable[[], object]) -> object:
     Neither the loop's pool nor any other does: a tool that hangs would starve what else it serves (host names, for
     one), and a pool is waited for when the process ends.
     """
-    if not _free_threads.acquire(blocking=False):
+    free_threads = _free_threads
+    if not free_threads.acquire(blocking=False):
         raise ToolError("too many tools are running at the moment")
     outcome: Future[object] = Future()
     context = copy_context()
@@ -135,7 +136,7 @@ async def _in_thread(call: Callable[[], object]) -> object:
         except BaseException as error:
             outcome.set_exception(error)
         finally:
-            _free_threads.release()
+            free_threads.release()
 
     outcome.set_running_or_notify_cancel()
     threading.Thread(target=work, name="offhook-tool", daemon=True).start()
