@@ -65,8 +65,18 @@ class AgentTurns:
 
     def running(self, response_id: str) -> RunningResponse | None:
         """The response, if it is being generated and may be heard."""
-        response = self._running.get(response_id)
+        response = self._find(response_id)
         return None if response is None or response.dead else response
+
+    def _find(self, response_id: str) -> RunningResponse | None:
+        """The response that something belongs to; None if that is over.
+
+        Not every server announces a response (openai-realtime.md §2.2): what is new begins one.
+        """
+        response = self._running.get(response_id)
+        if response is None and response_id not in self._over and len(self._running) < MAX_RUNNING:
+            response = self._running[response_id] = RunningResponse(response_id, None)
+        return response
 
     @property
     def speaking(self) -> RunningResponse | None:
@@ -87,7 +97,7 @@ class AgentTurns:
 
     def item_started(self, event: realtime.OutputItemStarted) -> None:
         """The model began an item."""
-        response = self._running.get(event.response_id)
+        response = self._find(event.response_id)
         if response is None:
             return
         if event.kind == "message":
@@ -98,12 +108,9 @@ class AgentTurns:
 
     def audio(self, event: realtime.AudioDelta, now: float) -> bool:
         """Audio of the agent; says whether the caller is to hear it."""
-        response = self._running.get(event.response_id)
+        response = self._find(event.response_id)
         if response is None:
-            if event.response_id in self._over or len(self._running) >= MAX_RUNNING:
-                return False
-            # Not every server announces a response (openai-realtime.md §2.2).
-            response = self._running[event.response_id] = RunningResponse(event.response_id, None)
+            return False
         if response.dead:
             self._transcript.unheard(event.item_id, len(event.audio))
             return False

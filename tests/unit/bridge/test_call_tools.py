@@ -40,6 +40,16 @@ def test_a_tool_is_run_and_its_result_answered() -> None:
     assert harness.moments.count("tool_started") == harness.moments.count("tool_finished") == 1
 
 
+def test_a_call_of_a_response_that_was_not_announced_is_run() -> None:
+    harness = Harness(plan()).talking()
+    harness.ai.call("order_status")
+    harness.ai.done()
+    harness.tool_result("shipped")
+    harness.advance(3)
+    assert [command.name for command in harness.of(InvokeTool)] == ["order_status"]
+    assert [output["output"] for output in outputs(harness)] == ["shipped"]
+
+
 def test_one_answer_after_the_last_of_parallel_calls() -> None:
     harness = called(Harness(plan()), "order_status", "weather")
     harness.tool_result("1", "call_1")
