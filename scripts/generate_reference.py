@@ -33,7 +33,7 @@ NOTE = "<!-- Written by scripts/generate_reference.py; do not edit. -->\n\n"
 GROUPS = {
     "AUTH": "The upgrade request was refused",
     "CALL": "A call could not be taken, or was ended",
-    "CONF": "The configuration",
+    "CONF": "The configuration, and scenarios",
     "CONN": "The connection to the Realtime API",
     "GATE": "The gateway itself",
     "HOOK": "The AudioHook protocol",

@@ -71,7 +71,7 @@ AGENT_SCRIPT = Scenario(
     first_audio_ms=20,
     turns=[
         AgentTurn(say=GREETING),
-        AgentTurn(caller=QUESTION, call=Call("parcel", {"number": "7"})),
+        AgentTurn(caller=QUESTION, call=Call(name="parcel", arguments={"number": "7"})),
         AgentTurn(say=ANSWER),
     ],
 )

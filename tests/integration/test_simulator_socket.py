@@ -428,7 +428,7 @@ def test_the_command_reports_a_failure() -> None:
         (["ws://x", "--dtmf", "1x"], "x: a telephone has the keys"),
         (["ws://x", "--probe", "--dtmf", "1"], "a probe says nothing: leave out --dtmf"),
         (["ws://x", "--scenario", "s.yaml", "--dtmf", "1"], "leave out --wav and --dtmf"),
-        (["ws://x", "--scenario", "missing.yaml"], "missing.yaml:1:1: cannot be read"),
+        (["ws://x", "--scenario", "missing.yaml"], "missing.yaml: OH-CONF-01 the file cannot be read"),
         (["ws://x", "--wav", "missing.wav"], "missing.wav: No such file"),
         (["ws://x", "--wav", __file__], "not a WAV file"),
         (["ws://x", "--record", "no/such/dir/x.wav"], "is no directory"),

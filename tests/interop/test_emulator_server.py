@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from offhook.cli.emulate import emulate
-from offhook.emulator.scenario import parse_scenario
+from offhook.emulator.scenario import Scenario
 from offhook.emulator.server import Emulator, split_address
 from offhook.speech import Speech
 
@@ -29,7 +29,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 def emulator(**scenario: Any) -> Emulator:
-    return Emulator(scenario=parse_scenario(scenario), speech=SPEECH)
+    return Emulator(scenario=Scenario.model_validate(scenario), speech=SPEECH)
 
 
 def url(running: Emulator) -> str:
@@ -150,7 +150,7 @@ async def test_prepared_before_the_first_call() -> None:
         asked.append(text)
         return b"\x10" * 800
 
-    scenario = parse_scenario({"turns": [{"say": "A new sentence."}, {"say": "Goodbye."}]})
+    scenario = Scenario.model_validate({"turns": [{"say": "A new sentence."}, {"say": "Goodbye."}]})
     async with Emulator(scenario=scenario, speech=Speech(synthesise)):
         assert asked == ["A new sentence."]
 
@@ -171,11 +171,13 @@ class TestCommand:
 
     def test_a_wrong_scenario_is_wrong_usage(self, tmp_path: Path) -> None:
         file = tmp_path / "scenario.yaml"
-        file.write_text("turns:\n  - sai: hello\n")
+        file.write_text("turns:\n  - sai: hello\n  - say: 3\n")
         result = CliRunner().invoke(emulate, ["--scenario", str(file)])
         assert result.exit_code == 2
-        assert f"{file}:2:5: " in result.output
-        assert "sai" in result.output
+        assert result.stderr.splitlines() == [
+            f"{file}:2:5: OH-CONF-05 turns[0].sai: there is no such setting; did you mean say?",
+            f"{file}:3:10: OH-CONF-07 turns[1].say: should be text; put it in quotes",
+        ]
 
     def test_a_port_in_use_is_a_failure(self) -> None:
         with socket.socket() as taken:

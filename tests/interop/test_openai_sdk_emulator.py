@@ -23,7 +23,7 @@ from openai.types.realtime.conversation_item_input_audio_transcription_completed
 from pydantic import TypeAdapter
 
 from offhook.audio import silence
-from offhook.emulator.scenario import parse_scenario
+from offhook.emulator.scenario import Scenario
 from offhook.emulator.server import Emulator
 from offhook.speech import Speech
 
@@ -31,7 +31,7 @@ GREETING = "Hello, Acme here. How can I help you?"
 QUESTION = "It is order one two three four."
 ANSWER = "Your order has been shipped. It arrives on Friday."
 
-SCENARIO = parse_scenario(
+SCENARIO = Scenario.model_validate(
     {
         "speed": 10,
         "first_audio_ms": 20,

@@ -35,7 +35,8 @@ def emulate(listen: str, scenario_file: Path | None) -> None:
         scenario = load_scenario(scenario_file) if scenario_file is not None else None
         emulator = Emulator(listen, scenario)
     except ScenarioError as error:
-        raise click.UsageError(str(error)) from None
+        click.echo(str(error), err=True)
+        raise SystemExit(2) from None
     except ValueError as error:
         raise click.UsageError(f"--listen: {error}") from None
 

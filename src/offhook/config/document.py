@@ -1,4 +1,4 @@
-"""A configuration file as plain data that still knows where each value stands.
+"""A configuration or scenario file as plain data that still knows where each value stands.
 
 YAML 1.2 by ruamel.yaml, so ``no`` and ``12:30`` are text; JSON is read too. The file is read to the level of YAML nodes
 only: that keeps the place of every key and value, the text of ``${ENV}`` before it is a value, and keys like ``007``.
@@ -65,8 +65,9 @@ class Place:
 class Document:
     """What a file holds, and what is wrong with it before anybody asks what it means."""
 
-    def __init__(self, text: str, source: str, environ: Mapping[str, str]) -> None:
-        reader = _Reader(source, Substitution(environ))
+    def __init__(self, text: str, source: str, environ: Mapping[str, str] | None = None) -> None:
+        """``environ`` fills in ``${NAME}``; without it, texts stay as they were written."""
+        reader = _Reader(source, None if environ is None else Substitution(environ))
         self.root = reader.read(text)
         self.problems = reader.problems
         self.readable = reader.readable
@@ -107,7 +108,7 @@ def _join(path: str, part: int | str) -> str:
 class _Reader:
     """Turns YAML nodes into values; goes on after every problem, to find them all."""
 
-    def __init__(self, source: str, substitution: Substitution) -> None:
+    def __init__(self, source: str, substitution: Substitution | None) -> None:
         self.problems: list[Problem] = []
         self.readable = True
         self._source = source
@@ -118,6 +119,11 @@ class _Reader:
     def read(self, text: str) -> Value:
         try:
             node = YAML(typ="safe", pure=True).compose(text)
+            if node is None:
+                return Value("mapping", Mark(self._source, 1, 1))
+            if not isinstance(node, MappingNode):
+                return self._give_up(self._mark(node.start_mark), "the file does not hold settings", "write key: value")
+            return self._value(node, "")
         except MarkedYAMLError as error:
             mark = self._mark(error.problem_mark)
             return self._give_up(mark, f"this is not YAML ({_one_line(error)})", _syntax_fix(text, mark))
@@ -125,11 +131,6 @@ class _Reader:
             return self._give_up(Mark(self._source), "this is not YAML (a character that YAML does not allow)")
         except RecursionError:
             return self._give_up(Mark(self._source), "this is nested too deeply")
-        if node is None:
-            return Value("mapping", Mark(self._source, 1, 1))
-        if not isinstance(node, MappingNode):
-            return self._give_up(self._mark(node.start_mark), "the file does not hold settings", "write key: value")
-        return self._value(node, "")
 
     def _give_up(self, mark: Mark, message: str, fix: str = "") -> Value:
         self.readable = False
@@ -200,6 +201,8 @@ class _Reader:
     def _text(self, node: ScalarNode, mark: Mark, path: str) -> str:
         # JSON writes characters beyond the first plane as two escapes, which YAML takes for two characters.
         raw = str(node.value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        if self._substitution is None:
+            return raw
         text, problems = self._substitution.apply(raw)
         for problem in problems:
             self._complain(problem.code, mark, problem.message, problem.fix, path)

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from offhook.config.document import Document, Place
@@ -21,7 +21,6 @@ from offhook.config.problems import (
     Mark,
     Problem,
 )
-from offhook.config.schema import Config
 
 _CODES = {
     "missing": MISSING,
@@ -40,20 +39,21 @@ _TEXTS = {
     "model_type": "should be a mapping",
     "dict_type": "should be a mapping",
     "tuple_type": "should be a list",
+    "list_type": "should be a list",
     "sequence_str": "should be a list",
 }
 
 
-# "Input should be …", "Dictionary should have …": the path says what it is.
-_SUBJECT = re.compile(r"^(?:Input|Dictionary|List|Tuple|String|Value) (?=should)")
+# "Input should be …", "Dictionary should have …": the path and the code say what it is.
+_SUBJECT = re.compile(r"^(?:(?:Input|Dictionary|List|Tuple|String|Value) (?=should)|Value error, )")
 
 
-def explain(error: ValidationError, document: Document) -> list[Problem]:
-    """Return the problems of a configuration that does not fit the schema."""
-    return [_problem(details, document) for details in error.errors(include_url=False, include_input=False)]
+def explain(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Problem]:
+    """Return the problems of a document that does not fit the model."""
+    return [_problem(details, document, model) for details in error.errors(include_url=False, include_input=False)]
 
 
-def _problem(details: ErrorDetails, document: Document) -> Problem:
+def _problem(details: ErrorDetails, document: Document, model: type[BaseModel]) -> Problem:
     kind, loc = details["type"], details["loc"]
     place = document.locate(loc)
     code = _CODES.get(kind, WRONG_TYPE if kind.endswith(_ENDS_OF_TYPE_ERRORS) else WRONG_VALUE)
@@ -62,7 +62,7 @@ def _problem(details: ErrorDetails, document: Document) -> Problem:
     if kind == "extra_forbidden" or (loc and loc[-1] == "[key]"):
         mark = place.key
     if kind == "extra_forbidden":
-        fix = did_you_mean(str(loc[-1]), known_keys(loc[:-1]))
+        fix = did_you_mean(str(loc[-1]), known_keys(model, loc[:-1]))
     elif kind == "missing" and details["msg"] != "Field required":
         message = details["msg"]
     elif kind == "string_type" and place.value is not None and place.value.kind in ("number", "boolean"):
@@ -92,28 +92,29 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"known are {', '.join(names)}" if 0 < len(names) <= 8 else ""
 
 
-def known_keys(loc: tuple[int | str, ...]) -> set[str]:
-    """Return the settings that there are at a path of the schema."""
-    schemas = [_schema()]
+def known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> set[str]:
+    """Return the settings that there are at a path of the model's schema."""
+    root = _schema(model)
+    schemas = [root]
     for part in loc:
-        inner = [found for schema in _alternatives(schemas) for found in _step(schema, part)]
+        inner = [found for schema in _alternatives(root, schemas) for found in _step(schema, part)]
         # A tag of a union leads nowhere in the schema: the alternatives stay.
         schemas = inner or schemas
-    return {name for schema in _alternatives(schemas) for name in schema.get("properties", {})}
+    return {name for schema in _alternatives(root, schemas) for name in schema.get("properties", {})}
 
 
-@lru_cache(maxsize=1)
-def _schema() -> dict[str, Any]:
-    return Config.model_json_schema()
+@lru_cache(maxsize=4)
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
-def _alternatives(schemas: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _alternatives(root: dict[str, Any], schemas: list[dict[str, Any]]) -> list[dict[str, Any]]:
     flat: list[dict[str, Any]] = []
     for schema in schemas:
         if "$ref" in schema:
-            flat += _alternatives([_schema()["$defs"][schema["$ref"].rsplit("/", 1)[1]]])
+            flat += _alternatives(root, [root["$defs"][schema["$ref"].rsplit("/", 1)[1]]])
         elif "anyOf" in schema or "oneOf" in schema:
-            flat += _alternatives(schema.get("anyOf") or schema["oneOf"])
+            flat += _alternatives(root, schema.get("anyOf") or schema["oneOf"])
         else:
             flat.append(schema)
     return flat

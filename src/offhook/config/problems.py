@@ -1,4 +1,4 @@
-"""What is wrong with a configuration: every problem with its place, its code and the way to mend it."""
+"""What is wrong with a configuration or a scenario: every problem with its place, its code and the way to mend it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; ``problems`` holds all of its errors and warnings, in the order of the file."""
+    """The file cannot be used; ``problems`` holds all of its errors and warnings, in the order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from offhook.emulator.conversation import message_text
 from offhook.emulator.formats import PCM
 from offhook.emulator.generation import CancelReason, Generation, Order
@@ -265,14 +263,14 @@ def _with_tool_choice(turn: Turn, wish: _Wish) -> Turn:
     """Return the turn as the tool choice allows it: without calls, or with a call where one is forced."""
     if wish.tool_choice == "none" and turn.calls():
         say = turn.say if turn.messages() else ALL_RIGHT
-        return msgspec.structs.replace(turn, call=None, say=say)
+        return turn.model_copy(update={"call": None, "say": say})
     forced = forced_function(wish.tool_choice)
     names = function_names(wish.tools)
     if forced is None and wish.tool_choice == "required" and names:
         forced = names[0] if not turn.calls() else None
     if forced is None or any(call.name == forced for call in turn.calls()):
         return turn
-    return msgspec.structs.replace(turn, say=None, preamble=None, call=Call(forced))
+    return turn.model_copy(update={"say": None, "preamble": None, "call": Call(name=forced)})
 
 
 def _check_metadata(metadata: dict[str, str] | None) -> None:

@@ -3,31 +3,43 @@
 A scenario is data; `offhook.emulator.script` decides which of its turns answers what.
 """
 
-import io
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from pydantic import ConfigDict, Discriminator, Field, Tag
+
+from offhook.agents.settings import EITHER, Plain, Settings, Structured
+from offhook.config.document import Document
+from offhook.config.problems import ConfigError
+from offhook.config.reading import read_model, read_text
 
 Transcript = Literal["early", "late", "never", "failed"]
 
-Speed = Annotated[float, Meta(ge=1, le=10)]
-Milliseconds = Annotated[int, Meta(ge=0, le=600_000)]
-Seconds = Annotated[float, Meta(ge=0)]
+Speed = Annotated[float, Field(ge=1, le=10)]
+Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
+Seconds = Annotated[float, Field(ge=0)]
+
+T = TypeVar("T")
+OneOrSeveral = Annotated[
+    Annotated[T, Tag("(one)")] | Annotated[list[T], Tag("(several)")],
+    Discriminator(lambda value: "(several)" if isinstance(value, list) else "(one)"),
+]
+
+ScenarioError = ConfigError
+"""The scenario cannot be used."""
 
 
-class ScenarioError(ValueError):
-    """The scenario cannot be used; the text says where (file:line:column) and why."""
+class _Strict(Settings):
+    # Whether a value is text, a number or true decides what the emulator does: none is turned into another.
+    model_config = ConfigDict(strict=True)
 
 
-class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Call(_Strict):
     """A function call; `arguments` as text are sent as they stand, so they may be broken JSON."""
 
     name: str
-    arguments: dict[str, Any] | str = {}
+    arguments: Annotated[Annotated[dict[str, Any], Structured] | Annotated[str, Plain], EITHER] = Field(default={})
 
     def arguments_text(self) -> str:
         """Return the arguments as the wire carries them."""
@@ -36,31 +48,31 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.json.encode(self.arguments).decode()
 
 
-class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class When(_Strict):
     """Restricts a turn to a text message or to response instructions that contain a text, in any case."""
 
     text: str | None = None
     instructions: str | None = None
 
 
-class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Failure(_Strict):
     """How a response fails; nothing but its `response.done` tells (openai-realtime.md §6, trap 25)."""
 
     code: str = "inference_rate_limit_exceeded"
     message: str = "Rate limit reached. Please try again later."
 
 
-class Turn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Turn(_Strict):
     """One response: what the caller had said before it, what the agent says, what it calls, how it ends."""
 
     caller: str | None = None
     """What the caller's audio turn is transcribed as."""
     when: When | None = None
-    say: str | list[str] | None = None
+    say: OneOrSeveral[str] | None = None
     """One message item, or several."""
     preamble: str | None = None
     """Said before the call, in the same response."""
-    call: Call | list[Call] | None = None
+    call: OneOrSeveral[Call] | None = None
     """One function call, or several in parallel."""
     fail: Failure | None = None
     """The response fails: at once, or half way through what it says."""
@@ -89,7 +101,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return [self.call] if isinstance(self.call, Call) else list(self.call or ())
 
 
-class Handshake(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Handshake(_Strict):
     """What goes wrong while connecting (§1.7); the default is nothing."""
 
     status: Literal[401, 403, 404, 429, 500, 503] | None = None
@@ -102,16 +114,16 @@ class Handshake(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """False: `session.created` never comes."""
 
 
-class Loss(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Loss(_Strict):
     """How the connection is lost while it is in use (§7)."""
 
     after: Seconds
     """Seconds from the connection."""
-    code: Annotated[int, Meta(ge=1000, le=4999)] | None = None
+    code: Annotated[int, Field(ge=1000, le=4999)] | None = None
     """Close code; 1006 drops the socket without one; none at all leaves it open and falls silent."""
 
 
-class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Scenario(_Strict):
     """The whole behaviour of an emulated session."""
 
     seed: int = 1
@@ -122,17 +134,17 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     created_ms: Milliseconds = 40
     """From `response.create` to `response.created`."""
     transcript: Transcript = "early"
-    turns: list[Turn] = []
+    turns: list[Turn] = Field(default=[])
     """Consumed in order; when they are used up, the agent improvises."""
-    asides: list[str] = []
+    asides: list[str] = Field(default=[])
     """Answers to out-of-band responses, in order; the last one stays."""
     end_call_after: int | None = None
     """Improvise a goodbye with the tool `end_call` after so many turns of the caller."""
-    lifetime: Annotated[float, Meta(gt=0)] = 3600.0
+    lifetime: Annotated[float, Field(gt=0)] = 3600.0
     """Seconds until the session expires (§1.6)."""
-    handshake: Handshake | list[Handshake] = Handshake()
+    handshake: OneOrSeveral[Handshake] = Handshake()
     """For every connection, or one entry for each connection in turn."""
-    lose: Loss | list[Loss | None] | None = None
+    lose: OneOrSeveral[Loss | None] = None
     """Likewise."""
     surprises: bool = False
     """Unknown event types, unknown fields and errors without `event_id` (§8.2 item 12)."""
@@ -158,58 +170,10 @@ DEFAULT: Final = Scenario(end_call_after=4)
 """Greets, answers whatever is said, acknowledges digits, and ends the call after four turns of the caller if it can."""
 
 
-def parse_scenario(document: object) -> Scenario:
-    """Read a scenario from plain data.
-
-    Raises:
-        ScenarioError: with the path of the value at fault.
-    """
-    try:
-        return msgspec.convert(document, Scenario)
-    except msgspec.ValidationError as error:
-        raise ScenarioError(str(error)) from None
-
-
 def load_scenario(path: Path) -> Scenario:
     """Read a scenario from a YAML (or JSON) file.
 
     Raises:
-        ScenarioError: the file cannot be read or says something senseless; the text begins with file:line:column.
+        ScenarioError: the file cannot be read or says something senseless.
     """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path}: {error}") from None
-    try:
-        document = YAML(typ="safe", pure=True).load(io.StringIO(text))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
-        raise ScenarioError(f"{path}{where}: {error.problem}") from None
-    except YAMLError as error:
-        raise ScenarioError(f"{path}: {error}") from None
-    try:
-        return parse_scenario({} if document is None else document)
-    except ScenarioError as error:
-        line, column = _position(text, str(error))
-        raise ScenarioError(f"{path}:{line}:{column}: {error}") from None
-
-
-def _position(text: str, message: str) -> tuple[int, int]:
-    """Return line and column (from 1) of the value that msgspec's message names as `$.turns[0].say`."""
-    node: Any = YAML(typ="rt", pure=True).load(io.StringIO(text))
-    line, column = 1, 1
-    path = message.rpartition("`$")[2].rstrip("`") if "`$" in message else ""
-    for step in path.replace("[", ".[").strip(".").split("."):
-        try:
-            if step.startswith("["):
-                index = int(step[1:-1])
-                position = node.lc.item(index)
-                node = node[index]
-            else:
-                position = node.lc.value(step)
-                node = node[step]
-        except (AttributeError, KeyError, IndexError, TypeError, ValueError):
-            break
-        line, column = position[0] + 1, position[1] + 1
-    return line, column
+    return read_model(Scenario, Document(read_text(path), str(path)))

@@ -155,7 +155,8 @@ class Script:
         if pending.audio:
             limit = self._scenario.end_call_after
             if limit is not None and self._caller_turns >= limit and END_CALL in tools:
-                return Turn(preamble=FAREWELL, call=Call(END_CALL, {"reason": "The caller has been served."}))
+                call = Call(name=END_CALL, arguments={"reason": "The caller has been served."})
+                return Turn(preamble=FAREWELL, call=call)
             return Turn(say=self._small_talk()[1])
         if pending.texts:
             return Turn(say=DIGITS_NOTED)

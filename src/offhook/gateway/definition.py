@@ -64,7 +64,7 @@ class Gateway:
         try:
             self.config = Config.model_validate(given)
         except ValidationError as error:
-            raise ConfigError(explain(error, _document())) from None
+            raise ConfigError(explain(error, _document(), Config)) from None
         if default_agent is not None and default_agent not in agents:
             raise ConfigError([_unknown_default()])
 

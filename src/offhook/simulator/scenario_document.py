@@ -2,42 +2,27 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Literal, Self
 
 import msgspec
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     InstanceOf,
     StrictBool,
-    StrictStr,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 
+from offhook.agents.settings import Settings
 from offhook.audio.wav import read_wav
 from offhook.simulator import script
 
-
-class _Doc(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _no_number(value: object) -> object:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f'YAML reads this as the number {value}; write it in quotes: "{value}"')
-    if isinstance(value, bool) or value is None:
-        raise ValueError("must be a text; write it in quotes")
-    return value
-
-
-_Text = Annotated[StrictStr, BeforeValidator(_no_number)]
-_Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+_Seconds = Annotated[float, Field(gt=0, le=3600)]
 _Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
-_Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Limit = Annotated[float, Field(ge=0)]
 
 
 def _words(value: object) -> object:
@@ -45,7 +30,7 @@ def _words(value: object) -> object:
         return {"text": value}
     if isinstance(value, dict):
         return value
-    raise ValueError("must be a text in quotes, {text: …} or {wav: …}")
+    raise ValueError("should be text in quotes, {text: …} or {wav: …}")
 
 
 class _Recording(msgspec.Struct, frozen=True):
@@ -56,7 +41,7 @@ class _Recording(msgspec.Struct, frozen=True):
 def _record(value: object, info: ValidationInfo) -> _Recording:
     """Read a WAV file; a relative name is looked for beside the scenario."""
     if not isinstance(value, str):
-        raise ValueError("must be the name of a WAV file")
+        raise ValueError("should be the name of a WAV file")
     file = Path(info.context or ".") / value
     try:
         return _Recording(file.name, read_wav(file.read_bytes()))
@@ -66,9 +51,9 @@ def _record(value: object, info: ValidationInfo) -> _Recording:
         raise ValueError(f"{file}: {error}") from None
 
 
-class _SayDoc(_Doc):
-    text: _Text | None = None
-    wav: Annotated[InstanceOf[_Recording], BeforeValidator(_record)] | None = None
+class _SayDoc(Settings):
+    text: str | None = None
+    wav: Annotated[InstanceOf[_Recording], BeforeValidator(_record), WithJsonSchema({"type": "string"})] | None = None
 
     @model_validator(mode="after")
     def _has_sound(self) -> Self:
@@ -85,35 +70,41 @@ class _SayDoc(_Doc):
 _Said = Annotated[_SayDoc, BeforeValidator(_words)]
 
 
-class _WaitForAgentDoc(_Doc):
+class _WaitForAgentDoc(Settings):
     timeout: _Seconds = 10.0
     silence_ms: _Milliseconds = 800
     required: StrictBool = True
 
 
-class _InterruptDoc(_Doc):
+class _InterruptDoc(Settings):
     after_ms: _Milliseconds
     say: _Said
     timeout: _Seconds = 10.0
 
 
-class _SecondsDoc(_Doc):
+class _SecondsDoc(Settings):
     seconds: _Seconds
 
 
-class _UpdateDoc(_Doc):
-    language: Annotated[_Text, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+class _UpdateDoc(Settings):
+    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 
 
-class _EmptyDoc(_Doc):
+class _EmptyDoc(Settings):
     pass
 
 
-class _StepDoc(_Doc):
+def _are_keys(digits: str) -> str:
+    if not re.fullmatch(r"[0-9A-D*#]{1,64}", digits):
+        raise ValueError("a telephone has the keys 0-9, *, # and A-D; at most 64 of them")
+    return digits
+
+
+class _StepDoc(Settings):
     wait_for_agent: _WaitForAgentDoc | None = None
     say: _Said | None = None
     interrupt: _InterruptDoc | None = None
-    dtmf: Annotated[_Text, Field(pattern=r"^[0-9A-D*#]{1,64}$")] | None = None
+    dtmf: Annotated[str, AfterValidator(_are_keys)] | None = None
     hold: _SecondsDoc | None = None
     update: _UpdateDoc | None = None
     wait: _SecondsDoc | None = None
@@ -131,14 +122,14 @@ class _StepDoc(_Doc):
         names = sorted(self.model_fields_set)
         if len(names) != 1:
             raise ValueError(
-                f"must be exactly one step, but holds {', '.join(names) or 'none'}; begin each with a dash"
+                f"should be exactly one step, but holds {', '.join(names) or 'none'}; begin each with a dash"
             )
         if getattr(self, names[0]) is None:
             raise ValueError(f"`{names[0]}` has no value")
         return self
 
 
-class _RangeDoc(_Doc):
+class _RangeDoc(Settings):
     min: _Limit | None = None
     max: _Limit | None = None
 
@@ -149,7 +140,7 @@ class _RangeDoc(_Doc):
         return self
 
 
-class _BargeInDoc(_Doc):
+class _BargeInDoc(Settings):
     count: Annotated[int, Field(ge=0)] | None = None
     max_stop_ms: _Limit | None = None
 
@@ -163,10 +154,10 @@ def _is_pattern(value: str) -> str:
     return value
 
 
-class _ExpectDoc(_Doc):
+class _ExpectDoc(Settings):
     ended_by: Literal["agent", "caller"] | None = None
     reason: Literal["completed", "unauthorized", "error"] | None = None
-    output_variables: dict[_Text, Annotated[_Text, AfterValidator(_is_pattern)]] = {}
+    output_variables: dict[str, Annotated[str, AfterValidator(_is_pattern)]] = Field(default={})
     heard_seconds: _RangeDoc = _RangeDoc()
     barge_in: _BargeInDoc = _BargeInDoc()
     max_first_audio_ms: _Limit | None = None
@@ -182,16 +173,16 @@ def _end_with_hang_up(steps: list[_StepDoc]) -> list[_StepDoc]:
     return steps
 
 
-class ScenarioDoc(_Doc):
+class ScenarioDoc(Settings):
     """A whole scenario file."""
 
-    name: _Text = ""
-    connector_id: _Text | None = None
-    inputs: dict[_Text, _Text] = {}
-    language: _Text = "en-us"
-    ani: _Text = "tel:+13175550123"
-    ani_name: _Text = ""
-    dnis: _Text = "tel:+13175550199"
+    name: str = ""
+    connector_id: str | None = None
+    inputs: dict[str, str] = Field(default={})
+    language: str = "en-us"
+    ani: str = "tel:+13175550123"
+    ani_name: str = ""
+    dnis: str = "tel:+13175550199"
     start_burst_ms: Annotated[int, Field(ge=0, le=20_000)] = 200
     playback_delay_ms: Annotated[int, Field(ge=0, le=5_000)] = 0
     stay: _Seconds = 30.0
@@ -246,28 +237,3 @@ def to_scenario(doc: ScenarioDoc) -> script.Scenario:
             no_protocol_errors=expect.no_protocol_errors,
         ),
     )
-
-
-_MODELS: Final[dict[tuple[type[BaseModel], str], type[BaseModel]]] = {
-    (ScenarioDoc, "steps"): _StepDoc,
-    (ScenarioDoc, "expect"): _ExpectDoc,
-    (_StepDoc, "wait_for_agent"): _WaitForAgentDoc,
-    (_StepDoc, "say"): _SayDoc,
-    (_StepDoc, "interrupt"): _InterruptDoc,
-    (_StepDoc, "hold"): _SecondsDoc,
-    (_StepDoc, "update"): _UpdateDoc,
-    (_StepDoc, "wait"): _SecondsDoc,
-    (_StepDoc, "hang_up"): _EmptyDoc,
-    (_InterruptDoc, "say"): _SayDoc,
-    (_ExpectDoc, "heard_seconds"): _RangeDoc,
-    (_ExpectDoc, "barge_in"): _BargeInDoc,
-}
-
-
-def known_keys(path: tuple[int | str, ...]) -> list[str]:
-    """Return the keys that are possible at a place of the document."""
-    model: type[BaseModel] = ScenarioDoc
-    for part in path:
-        if isinstance(part, str) and (found := _MODELS.get((model, part))) is not None:
-            model = found
-    return list(model.model_fields)

@@ -189,3 +189,15 @@ def test_locate(loc: tuple[int | str, ...], path: str, key: str, value: str | No
     place = document(LOCATED).locate(loc)
     assert (place.path, str(place.key)) == (path, key)
     assert (str(place.value.mark) if place.value else None) == value
+
+
+def test_without_an_environment_texts_stay_as_they_were_written() -> None:
+    read = Document("a: ${X}\nb: $${\n${c}: 1", "x.yaml")
+    assert not read.problems
+    assert read.root.plain() == {"a": "${X}", "b": "$${", "${c}": 1}
+
+
+def test_mergers_of_mergers_without_end() -> None:
+    text = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: *a{n - 1}}}\n" for n in range(1, 440))
+    (problem,) = document(text).problems
+    assert (problem.code, problem.message) == (SYNTAX, "this is nested too deeply")

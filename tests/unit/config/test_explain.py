@@ -1,6 +1,7 @@
 import pytest
 
 from offhook.config.explain import did_you_mean, known_keys
+from offhook.config.schema import Config
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,7 @@ from offhook.config.explain import did_you_mean, known_keys
     ],
 )
 def test_known_keys(loc: tuple[int | str, ...], some: set[str]) -> None:
-    assert some <= known_keys(loc)
+    assert some <= known_keys(Config, loc)
 
 
 def test_did_you_mean() -> None:

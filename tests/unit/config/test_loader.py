@@ -3,8 +3,7 @@ from typing import Any
 
 import pytest
 
-from offhook.config import Config, ConfigError, HostPort, LoadedConfig, Problem, load_config, parse_config
-from offhook.config import loader as loader_module
+from offhook.config import Config, ConfigError, HostPort, LoadedConfig, Problem, load_config, parse_config, reading
 from offhook.httpsig import Key
 
 ROOT = Path(__file__).parents[3]
@@ -360,7 +359,7 @@ def test_json_file(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "large").write_text("x" * 100)
-    monkeypatch.setattr(loader_module, "MAX_FILE_BYTES", 50)
+    monkeypatch.setattr(reading, "MAX_FILE_BYTES", 50)
     for name, problem in {
         "missing": "the file cannot be read (No such file or directory)",
         "binary": "the file is not UTF-8 text",

@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 from offhook import CallContext, Gateway
 from offhook.cli import main
 from offhook.config import LoadedConfig, load_config, parse_config
+from offhook.emulator.scenario import Scenario as AgentScenario
 from offhook.emulator.scenario import load_scenario as load_agent
-from offhook.emulator.scenario import parse_scenario as parse_agent
 from offhook.simulator.scenario import load_scenario as load_caller
 from offhook.simulator.scenario import parse_scenario as parse_caller
 from offhook.simulator.script import texts
@@ -69,7 +69,7 @@ def test_yaml_of_the_pages_is_read(block: Block) -> None:
     if "steps" in data:
         parse_caller(block.text, file=str(block))
     elif "turns" in data:
-        parse_agent(data)
+        AgentScenario.model_validate(data)
     else:
         as_config(block)
 

@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-import msgspec
 import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -63,26 +62,25 @@ def test_steps_of_the_callers_scenario() -> None:
         assert f"`{name}`" in PAGE
 
 
-@pytest.mark.parametrize(("heading", "struct"), [("The session", agent.Scenario), ("Turns", agent.Turn)])
-def test_keys_of_the_agents_scenario(heading: str, struct: type[msgspec.Struct]) -> None:
+@pytest.mark.parametrize(("heading", "model"), [("The session", agent.Scenario), ("Turns", agent.Turn)])
+def test_keys_of_the_agents_scenario(heading: str, model: type[BaseModel]) -> None:
     table = rows(heading)
-    fields = msgspec.structs.fields(struct)
-    assert list(table) == [field.name for field in fields]
-    for field in fields:
+    assert list(table) == list(model.model_fields)
+    for name, field in model.model_fields.items():
         if isinstance(field.default, bool | int | float | str):
-            assert table[field.name][1] == shown(field.default), field.name
+            assert table[name][1] == shown(field.default), name
 
 
 def test_faults_of_the_agents_scenario() -> None:
     table = rows("Faults of the connection")
-    named = [f"handshake {name}" for name in agent.Handshake.__struct_fields__]
-    named += [f"lose {name}" for name in agent.Loss.__struct_fields__]
+    named = [f"handshake {name}" for name in agent.Handshake.model_fields]
+    named += [f"lose {name}" for name in agent.Loss.model_fields]
     assert list(table) == named
 
 
 def test_parts_of_a_turn() -> None:
     section = PAGE.partition("### Turns")[2].partition("###")[0]
-    for struct in (agent.When, agent.Call, agent.Failure):
-        for name in struct.__struct_fields__:
+    for model in (agent.When, agent.Call, agent.Failure):
+        for name in model.model_fields:
             assert f"`{name}`" in section, name
     assert f"`{agent.Failure().code}`" in section

@@ -8,7 +8,7 @@ from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 
 from offhook.audio import silence
-from offhook.emulator.scenario import parse_scenario
+from offhook.emulator.scenario import Scenario
 from offhook.emulator.session import EmulatorSession
 from offhook.speech import Speech
 
@@ -38,7 +38,7 @@ class Rig:
         self.now = 100.0
         self.events: list[Event] = []
         self.session = EmulatorSession(
-            parse_scenario(scenario or {}),
+            Scenario.model_validate(scenario or {}),
             SPEECH,
             seed=seed,
             connection=connection,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offhook.emulator.parsing import EVENT_TYPES
-from offhook.emulator.scenario import parse_scenario
+from offhook.emulator.scenario import Scenario
 from offhook.emulator.session import EXPIRED, EmulatorSession
 from offhook.realtime import MAX_CLIENT_EVENT_BYTES
 from tests.unit.emulator.rig import INTERRUPTION, QUESTION, SPEECH, Rig, done, error, kinds, of, only
@@ -211,7 +211,7 @@ def test_without_a_scenario_a_whole_call_is_held() -> None:
 
 
 def test_surprises_are_unknown_events_and_fields_and_errors_without_an_id() -> None:
-    session = EmulatorSession(parse_scenario({"surprises": True, "turns": TURNS}), SPEECH)
+    session = EmulatorSession(Scenario.model_validate({"surprises": True, "turns": TURNS}), SPEECH)
     session.connected(0.0)
     session.receive_text('{"type":"response.create"}', 0.0)
     session.receive_text('{"type":"response.cancel","event_id":"mine"}', 0.0)

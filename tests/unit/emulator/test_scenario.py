@@ -2,8 +2,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from offhook.emulator.scenario import Call, Handshake, Loss, ScenarioError, load_scenario, parse_scenario
+from offhook.emulator.scenario import Call, Handshake, Loss, Scenario, ScenarioError, load_scenario
 
 FULL = """\
 # a comment
@@ -41,36 +42,81 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
     file = tmp_path / "empty.yaml"
     file.write_text("")
-    assert load_scenario(file) == parse_scenario({})
-    assert parse_scenario({"handshake": {"status": 500}, "lose": {"after": 1}}).handshake_of(9).status == 500
-    assert parse_scenario({"lose": {"after": 1}}).loss_of(5) == Loss(after=1)
+    assert load_scenario(file) == Scenario()
+    assert Scenario(handshake=Handshake(status=500)).handshake_of(9).status == 500
+    assert Scenario(lose=Loss(after=1)).loss_of(5) == Loss(after=1)
 
 
 def test_arguments_are_json_or_as_written() -> None:
-    assert Call("x", {"a": [1, "ü"]}).arguments_text() == '{"a":[1,"ü"]}'
-    assert Call("x", "{broken").arguments_text() == "{broken"
-    assert Call("x").arguments_text() == "{}"
+    assert Call(name="x", arguments={"a": [1, "ü"]}).arguments_text() == '{"a":[1,"ü"]}'
+    assert Call(name="x", arguments="{broken").arguments_text() == "{broken"
+    assert Call(name="x").arguments_text() == "{}"
 
 
-@pytest.mark.parametrize(
-    ("text", "where", "what"),
-    [
-        ("turns:\n  - say: hi\n    sy: 1\n", "2:5", "unknown field `sy`"),
-        ("turns:\n  - say: 3\n", "2:10", "Expected `str | array | null`"),
-        ("speed: 11\n", "1:8", "<= 10"),
-        ("- a\n", "1:1", "Expected `object`"),
-        ("turns: [\n", "2:1", "expected the node content"),
-        ("a: \x07\n", "", "special characters"),
-        ("turns:\n - call: {name: a, arguments: {b: 1}}\n - call: [{name: 3}]\n", "3:18", "Expected `str`"),
-    ],
-)
-def test_errors_say_where_and_what(tmp_path: Path, text: str, where: str, what: str) -> None:
-    file = tmp_path / "bad.yaml"
+BROKEN = """\
+seed: "7"
+speed: 11
+turns:
+  - say: hi
+    sy: 1
+  - say: 3
+  - call: {name: a, arguments: {b: 1}}
+  - call: [{name: 3}]
+  - call: {arguments: [x]}
+  - say: [a, 5]
+handshake: {status: 418, crated: true}
+lose: [{after: 3}, null, {code: 1011}]
+surprises: "no"
+seed: 8
+"""
+
+
+def problems(file: Path, text: str) -> list[str]:
     file.write_text(text)
     with pytest.raises(ScenarioError) as caught:
         load_scenario(file)
-    assert str(caught.value).startswith(f"{file}:{where}")
-    assert what in str(caught.value)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(caught.value.problems)
+    return [line.removeprefix(f"{file}:") for line in lines]
+
+
+def test_every_mistake_is_told_at_its_place(tmp_path: Path) -> None:
+    assert problems(tmp_path / "bad.yaml", BROKEN) == [
+        "1:7: OH-CONF-07 seed: should be a valid integer",
+        "2:8: OH-CONF-08 speed: should be less than or equal to 10",
+        "5:5: OH-CONF-05 turns[0].sy: there is no such setting; did you mean say?",
+        "6:10: OH-CONF-07 turns[1].say: should be text; put it in quotes",
+        "8:19: OH-CONF-07 turns[3].call[0].name: should be text; put it in quotes",
+        "9:5: OH-CONF-06 turns[4].call.name: is missing",
+        "9:23: OH-CONF-07 turns[4].call.arguments: should be text",
+        "10:14: OH-CONF-07 turns[5].say[1]: should be text; put it in quotes",
+        "11:21: OH-CONF-08 handshake.status: should be 401, 403, 404, 429, 500 or 503",
+        "11:26: OH-CONF-05 handshake.crated: there is no such setting; did you mean created?",
+        "12:26: OH-CONF-06 lose[2].after: is missing",
+        "13:12: OH-CONF-07 surprises: should be a valid boolean",
+        "14:1: OH-CONF-04 seed: this is here twice, first in line 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("- a\n", "1:1: OH-CONF-02 the file does not hold settings; write key: value"),
+        ("turns: [\n", "2:1: OH-CONF-02 this is not YAML (while parsing a flow node expected the node content"),
+        ("a: \x07\n", " OH-CONF-02 this is not YAML (a character that YAML does not allow)"),
+    ],
+)
+def test_files_that_hold_no_scenario(tmp_path: Path, text: str, problem: str) -> None:
+    (found,) = problems(tmp_path / "bad.yaml", text)
+    assert found.startswith(problem)
+
+
+def test_texts_stay_as_they_were_written(tmp_path: Path) -> None:
+    file = tmp_path / "scenario.yaml"
+    file.write_text("turns: [{say: 'That is ${PRICE} and $${MORE}.', call: {name: a, arguments: '${'}}]")
+    scenario = load_scenario(file)
+    assert scenario.texts() == ["That is ${PRICE} and $${MORE}."]
+    assert scenario.turns[0].calls() == [Call(name="a", arguments="${")]
 
 
 def test_unreadable_files_are_scenario_errors(tmp_path: Path) -> None:
@@ -83,5 +129,5 @@ def test_unreadable_files_are_scenario_errors(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("document", [{"turns": 3}, {"lifetime": 0}, {"handshake": {"status": 418}}, 5, None])
 def test_plain_data_is_checked_too(document: Any) -> None:
-    with pytest.raises(ScenarioError):
-        parse_scenario(document)
+    with pytest.raises(ValidationError):
+        Scenario.model_validate(document)

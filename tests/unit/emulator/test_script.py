@@ -1,7 +1,7 @@
 from typing import Any
 
 from offhook.emulator import script
-from offhook.emulator.scenario import Turn, parse_scenario
+from offhook.emulator.scenario import Scenario, Turn
 from offhook.emulator.script import ALL_RIGHT, ASIDE, DIGITS_NOTED, FAREWELL, GREETING, SMALL_TALK, STILL_THERE, Script
 from offhook.speech import normalise, shipped_texts
 
@@ -9,7 +9,7 @@ NO_TOOLS: frozenset[str] = frozenset()
 
 
 def make(*turns: dict[str, Any], **scenario: Any) -> Script:
-    return Script(parse_scenario({"turns": list(turns), **scenario}))
+    return Script(Scenario.model_validate({"turns": list(turns), **scenario}))
 
 
 def says(script: Script, instructions: str = "", tools: frozenset[str] = NO_TOOLS) -> list[str]:
