@@ -74,8 +74,12 @@ class AgentTurns:
         Not every server announces a response (openai-realtime.md §2.2): what is new begins one.
         """
         response = self._running.get(response_id)
-        if response is None and response_id not in self._over and len(self._running) < MAX_RUNNING:
-            response = self._running[response_id] = RunningResponse(response_id, None)
+        if response is None and response_id not in self._over:
+            if len(self._running) < MAX_RUNNING:
+                response = self._running[response_id] = RunningResponse(response_id, None)
+            else:
+                # Nobody is to hear the rest of what was not heard from its beginning.
+                self._over.append(response_id)
         return response
 
     @property
@@ -93,7 +97,7 @@ class AgentTurns:
             del self._running[self._over[-1]]
         response = self._running.setdefault(event.response_id, RunningResponse(event.response_id, event.tag))
         response.tag = event.tag
-        response.dead = response.dead or dead
+        response.dead = response.dead or dead or event.response_id in self._over
 
     def item_started(self, event: realtime.OutputItemStarted) -> None:
         """The model began an item."""

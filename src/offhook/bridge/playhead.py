@@ -20,8 +20,8 @@ STALE = 0.5
 """Seconds after the reckoned end during which Genesys may still be playing if it has not said `playback_completed`."""
 DOUBT = 150 * BYTES_PER_MS
 """Bytes by which the reckoning may be off; less than the smallest packet."""
-MAX_WAY = 0.3
-"""Most seconds from Genesys to us that are believed."""
+MAX_WAY = 0.1
+"""Most seconds from Genesys to us that are believed: what a peer says must not cost the bound of 1 s."""
 _ROUNDING = 1e-3  # of a byte: floating-point seconds must not cost one
 
 
