@@ -17,6 +17,7 @@ from offhook.bridge import (
     InvokeTool,
     RecordTurn,
     SelectAgent,
+    ToolOutcome,
     Turn,
 )
 from offhook.bridge.commands import RecordMoment
@@ -177,7 +178,8 @@ class World:
                     self.agent.receive_eof(self.now)
             case InvokeTool(call_id=call_id, name=name, arguments=arguments):
                 output, delay = self.tools(name, arguments)
-                self._later(delay, lambda: self.call.tool_result(call_id, output, self.now))
+                outcome = ToolOutcome(output=output)
+                self._later(delay, lambda: self.call.tool_result(call_id, outcome, self.now))
             case RecordTurn(turn=turn):
                 self.turns.append(turn)
             case RecordMoment():

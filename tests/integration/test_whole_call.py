@@ -20,6 +20,7 @@ from offhook.simulator.scenario import load_scenario as load_caller
 from offhook.simulator.script import HangUp, HoldLine, Say, Scenario, Utterance, Wait, WaitForAgent
 from offhook.simulator.simulated_call import SimulatedCall
 from offhook.speech import Speech
+from offhook.tools import ToolSet
 from tests.conformance.test_realtime_types import CLIENT_MODELS, check, check_server_event
 from tests.fakes.world import World
 
@@ -37,7 +38,7 @@ def demo_plan() -> CallPlan:
     )
     connector = ConnectorPath.parse("/audiohook/support", "/audiohook")
     assert connector is not None
-    return plan_call(agent, "support", parameters, connector, call_id="c")
+    return plan_call(agent, "support", parameters, connector, call_id="c", tools=ToolSet(agent.tool_entries).tools)
 
 
 def demo_world(

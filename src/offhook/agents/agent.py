@@ -8,24 +8,21 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from offhook.agents.entries import ToolEntry
 from offhook.agents.settings import (
-    EITHER,
     FixedGreeting,
     Input,
     NamedTool,
     Output,
     OutputName,
-    Plain,
     RetentionRatio,
     ServerVad,
-    Settings,
-    Structured,
     Template,
     TokenLimit,
     Transcription,
     TurnDetection,
     VariableName,
 )
-from offhook.tools import Tool
+from offhook.tools import Tool, ToolSource
+from offhook.tools.settings import EITHER, Plain, Settings, Structured
 
 
 class Agent(Settings):
@@ -82,7 +79,7 @@ class Agent(Settings):
         problems: list[InitErrorDetails] = []
         if self.mode == "talk" and not self.instructions.strip():
             problems.append(_problem("missing", "an agent that talks needs instructions", "instructions"))
-        names = [tool.definition.name for tool in self.function_tools]
+        names = [entry.definition.name for entry in self.tool_entries if isinstance(entry, Tool)]
         for name in sorted({name for name in names if names.count(name) > 1}):
             problems.append(_problem("tool_name", f"two tools are called {name}", "tools"))
         if problems:
@@ -90,9 +87,9 @@ class Agent(Settings):
         return self
 
     @property
-    def function_tools(self) -> tuple[Tool, ...]:
-        """The tools that the gateway runs; those of call control are not among them."""
-        return tuple(entry for entry in self.tools if not isinstance(entry, str))
+    def tool_entries(self) -> tuple[Tool | ToolSource, ...]:
+        """The tools that the gateway runs, and where more come from; those of call control are not among them."""
+        return tuple(entry for entry in self.tools if isinstance(entry, Tool | ToolSource))
 
     @property
     def call_control(self) -> tuple[str, ...]:

@@ -1,74 +1,60 @@
-"""Entries of an agent's ``tools``: names of call control, references to Python functions, or tools themselves."""
+"""Entries of an agent's ``tools``: names of call control, tools as they are configured, tools made in Python."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, PlainSerializer, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from offhook.tools import CALL_CONTROL, END_CALL, ESCALATE, PythonTool, Tool, ToolError, import_tool
+from offhook.tools import (
+    CALL_CONTROL,
+    END_CALL,
+    ESCALATE,
+    PythonTool,
+    Tool,
+    ToolError,
+    ToolSource,
+)
+from offhook.tools.python import PythonEntry
 
-#: Kinds of tools that the configuration format reserves.
-RESERVED_KINDS = ("http", "mcp", "data_action")
 _BY_NAME = (END_CALL, ESCALATE)
-_RESERVED_NAMES = ("collect_digits",)
+_KINDS = ("python",)
+"""Keys of the entries that are mappings, one for each kind of tool."""
 
 
-class ImportedTool:
-    """A tool loaded from ``module:attribute``, which knows how it was written."""
-
-    def __init__(self, reference: str) -> None:
-        self.reference = reference
-        self._tool = import_tool(reference)
-        self.definition = self._tool.definition
-        self.invoke = self._tool.invoke
+class _Configured(Protocol):
+    def resolve(self) -> Tool | ToolSource: ...
 
 
-def resolve(entry: object) -> str | Tool:
-    """Return a name of call control, or the tool that ``entry`` stands for."""
-    if isinstance(entry, dict) and len(entry) == 1:
-        ((kind, value),) = entry.items()
-        return _resolve_kind(kind, value)
+def _form(entry: object) -> str:
+    """Choose the form of an entry, so that an error speaks of the one that was meant."""
+    keys = entry.keys() if isinstance(entry, dict) else type(entry).model_fields if isinstance(entry, BaseModel) else ()
+    return next((f"({kind})" for kind in _KINDS if kind in keys), "(tool)")
+
+
+def _resolve(entry: object) -> str | Tool | ToolSource:
+    """Return a name of call control, or the tool that ``entry`` is."""
+    if isinstance(entry, dict):
+        raise PydanticCustomError(
+            "tool_unknown", "there is no such kind of tool; known are {kinds}", {"kinds": ", ".join(_KINDS)}
+        )
     if isinstance(entry, str):
         return _resolve_name(entry)
-    if isinstance(entry, type) or not (isinstance(entry, Tool) or callable(entry)):
-        raise PydanticCustomError(
-            "tool_unknown", "a tool is end_call, escalate, {{python: module:attribute}}, or a Python function"
-        )
-    found = entry if isinstance(entry, Tool) else _from_function(entry)
-    if found.definition.name in CALL_CONTROL:
-        raise PydanticCustomError("tool_name", "the name of the tool is one of call control")
-    return found
+    if isinstance(entry, Tool | ToolSource) and not isinstance(entry, type):
+        return _checked(entry)
+    if callable(entry) and not isinstance(entry, type):
+        return _checked(_from_function(entry))
+    raise PydanticCustomError(
+        "tool_unknown", "a tool is end_call, escalate, {{python: module:attribute}}, or a Python function"
+    )
 
 
 def _resolve_name(name: str) -> str:
     if name in _BY_NAME:
         return name
-    if name in _RESERVED_NAMES:
-        raise PydanticCustomError("tool_unsupported", "{kind} is not supported by this version", {"kind": name})
     if name == "set_outputs":
         raise PydanticCustomError("tool_unknown", "set_outputs is there as soon as outputs are declared")
     raise PydanticCustomError("tool_unknown", "there is no tool of this name; named tools are end_call and escalate")
-
-
-def _resolve_kind(kind: object, value: object) -> Tool:
-    if kind in RESERVED_KINDS:
-        raise PydanticCustomError(
-            "tool_unsupported", "{kind} tools are not supported by this version", {"kind": str(kind)}
-        )
-    if kind != "python":
-        raise PydanticCustomError(
-            "tool_unknown", "there is no such kind of tool; known are python, http, mcp and data_action"
-        )
-    if not isinstance(value, str):
-        raise PydanticCustomError("tool_unknown", "a Python tool is written module:attribute")
-    try:
-        found = ImportedTool(value)
-    except ToolError as error:
-        raise PydanticCustomError("tool_import", "{problem}", {"problem": str(error)}) from error
-    if found.definition.name in CALL_CONTROL:
-        raise PydanticCustomError("tool_name", "the name of the tool is one of call control")
-    return found
 
 
 def _from_function(function: Callable[..., Any]) -> Tool:
@@ -78,29 +64,31 @@ def _from_function(function: Callable[..., Any]) -> Tool:
         raise PydanticCustomError("tool_import", "{problem}", {"problem": str(error)}) from error
 
 
-def _as_written(entry: str | Tool) -> object:
+def _load(entry: _Configured) -> Tool | ToolSource:
+    try:
+        return _checked(entry.resolve())
+    except ToolError as error:
+        raise PydanticCustomError("tool_import", "{problem}", {"problem": str(error)}) from error
+
+
+def _checked(tool: Tool | ToolSource) -> Tool | ToolSource:
+    if isinstance(tool, Tool) and tool.definition.name in CALL_CONTROL:
+        raise PydanticCustomError("tool_name", "the name of the tool is one of call control")
+    return tool
+
+
+def _as_written(entry: str | Tool | ToolSource) -> object:
     if isinstance(entry, str):
         return entry
-    if isinstance(entry, ImportedTool):
-        return {"python": entry.reference}
-    return {"python": entry.definition.name}
+    written = getattr(entry, "entry", None)
+    if isinstance(written, BaseModel):
+        return written.model_dump(mode="json", exclude_defaults=True)
+    return {"python": entry.definition.name if isinstance(entry, Tool) else type(entry).__name__}
 
 
 ToolEntry = Annotated[
-    Any,
-    BeforeValidator(resolve),
+    Annotated[Any, BeforeValidator(_resolve), WithJsonSchema({"enum": list(_BY_NAME)}), Tag("(tool)")]
+    | Annotated[PythonEntry, AfterValidator(_load), Tag("(python)")],
+    Discriminator(_form),
     PlainSerializer(_as_written),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"enum": list(_BY_NAME)},
-                {
-                    "type": "object",
-                    "properties": {"python": {"type": "string", "pattern": "^[^:]+:[^:]+$"}},
-                    "required": ["python"],
-                    "additionalProperties": False,
-                },
-            ]
-        }
-    ),
 ]

@@ -1,6 +1,6 @@
 """What is decided about a call when ``open`` arrives: at once, without waiting for anything."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from offhook.agents.agent import Agent
 from offhook.agents.connector import ConnectorPath
@@ -10,21 +10,27 @@ from offhook.agents.settings import FixedGreeting
 from offhook.agents.templates import compile_template
 from offhook.audiohook import OpenParameters
 from offhook.bridge.plan import CallPlan, Greeting
-from offhook.tools import END_CALL, CallContext, ToolDefinition
+from offhook.tools import END_CALL, CallContext, Tool, ToolDefinition
 from offhook.tools import call_control as control
 
 _SCHEMES = ("tel:", "sips:", "sip:")
 
 
 def plan_call(
-    agent: Agent, name: str, open_parameters: OpenParameters, connector: ConnectorPath, *, call_id: str = ""
+    agent: Agent,
+    name: str,
+    open_parameters: OpenParameters,
+    connector: ConnectorPath,
+    *,
+    call_id: str = "",
+    tools: Sequence[Tool] = (),
 ) -> CallPlan:
     """Return what ``bridge.Call`` needs of the agent called ``name``; PlanError says why there can be no call.
 
-    ``call_id`` is our own ID of the call.
+    ``call_id`` is our own ID of the call; ``tools`` are those of the agent that can be used at the moment.
     """
     context = call_context(agent, name, open_parameters, connector, call_id=call_id)
-    definitions = [tool.definition for tool in agent.function_tools]
+    definitions = [tool.definition for tool in tools]
     session = session_config(
         agent, compile_template(agent.instructions).render(context), [*definitions, *_call_control(agent)]
     )

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field
 from pydantic_core import PydanticCustomError
 
 from offhook.agents.templates import TemplateFault, compile_template
+from offhook.tools.settings import Plain, Settings, Structured
 
 #: Begins the names of the output variables that every call returns (contract.md).
 RESERVED_PREFIX = "OFFHOOK_"
@@ -26,11 +27,6 @@ def _check_output_name(name: str) -> str:
     return name
 
 
-def _kind(value: object) -> str:
-    """Choose between the plain and the structured form, so that an error speaks of the one that was meant."""
-    return "(structured)" if isinstance(value, dict | BaseModel) else "(plain)"
-
-
 def _limit_kind(value: object) -> str:
     return "(plain)" if isinstance(value, str) and not value.isdecimal() else "(structured)"
 
@@ -38,18 +34,9 @@ def _limit_kind(value: object) -> str:
 Template = Annotated[str, AfterValidator(_check_template)]
 VariableName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 OutputName = Annotated[VariableName, AfterValidator(_check_output_name)]
-Plain = Tag("(plain)")
-Structured = Tag("(structured)")
-EITHER = Discriminator(_kind)
 TokenLimit = Annotated[
     Annotated[int, Field(ge=1), Structured] | Annotated[Literal["inf"], Plain], Discriminator(_limit_kind)
 ]
-
-
-class Settings(BaseModel):
-    """What all settings have in common: they do not change, and an unknown one is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ServerVad(Settings):

@@ -10,6 +10,7 @@ from offhook.bridge.commands import (
     RecordMoment,
     RecordTurn,
     SelectAgent,
+    ToolOutcome,
     Turn,
 )
 from offhook.bridge.plan import CallPlan, Greeting
@@ -28,5 +29,6 @@ __all__ = [
     "RecordMoment",
     "RecordTurn",
     "SelectAgent",
+    "ToolOutcome",
     "Turn",
 ]

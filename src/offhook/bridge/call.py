@@ -22,6 +22,7 @@ from offhook.bridge.commands import (
     ConnectRealtime,
     RecordMoment,
     SelectAgent,
+    ToolOutcome,
 )
 from offhook.bridge.conversation import Conversation
 from offhook.bridge.ending import Ending
@@ -173,10 +174,10 @@ class Call:
 
     # Beside the call.
 
-    def tool_result(self, call_id: str, output: str, now: float) -> None:
+    def tool_result(self, call_id: str, outcome: ToolOutcome, now: float) -> None:
         """Answer `InvokeTool`."""
         if self.conversation is not None and self._realtime_open:
-            self.conversation.tool_result(call_id, output, now)
+            self.conversation.tool_result(call_id, outcome, now)
             self._step(now)
 
     def end(self, outcome: str, reason: str, info: str, now: float) -> None:

@@ -1,5 +1,8 @@
 """What a call asks of its shell. Everything else it does by itself, through its two protocol sessions."""
 
+from collections.abc import Mapping
+from typing import Literal
+
 import msgspec
 
 from offhook.audiohook import OpenParameters
@@ -23,12 +26,31 @@ class CloseRealtime(msgspec.Struct, frozen=True):
 
 
 class InvokeTool(msgspec.Struct, frozen=True):
-    """Run a function tool beside the call; report with `Call.tool_result(call_id, output, now)`."""
+    """Run a function tool beside the call; report with `Call.tool_result(call_id, outcome, now)`."""
 
     call_id: str
     name: str
     arguments: str
-    """JSON text as the model wrote it."""
+    """JSON text as the model wrote it, or as the call made it of secret digits."""
+    secret: bool = False
+    """The arguments hold what nobody but the tool may see: they are in no log, trace, record or error."""
+
+
+class ToolOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a tool."""
+
+    output: str
+    """What the model reads."""
+    outputs: Mapping[str, object] = {}
+    """Output variables that the tool sets."""
+    end: Literal["completed", "escalated"] | None = None
+    """The tool ends the call, or hands the caller over."""
+    reason: str = ""
+    """Why, in the tool's words."""
+    target: str = ""
+    """Whom the caller is to be connected with."""
+    failed: bool = False
+    """The model reads an error."""
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):

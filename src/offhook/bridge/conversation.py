@@ -14,7 +14,7 @@ from offhook.bridge import control, moments
 from offhook.bridge.agent_turns import AgentTurns, RunningResponse
 from offhook.bridge.answers import GOODBYE, NOT_WANTED, REPLY, Answers
 from offhook.bridge.caller_audio import CallerAudio
-from offhook.bridge.commands import Command, InvokeTool, RecordMoment, RecordTurn
+from offhook.bridge.commands import Command, InvokeTool, RecordMoment, RecordTurn, ToolOutcome
 from offhook.bridge.ending import Ending
 from offhook.bridge.keypad import Keypad, as_text
 from offhook.bridge.plan import CallPlan
@@ -125,12 +125,12 @@ class Conversation:
         if action is not None and (self.ready or type(event) in _BEFORE_READY):
             action(event, now)
 
-    def tool_result(self, call_id: str, output: str, now: float) -> None:
+    def tool_result(self, call_id: str, outcome: ToolOutcome, now: float) -> None:
         """The output of a tool; an unknown call, or one answered before, is ignored."""
         if not self._answers.replies.call_finished(call_id):
             return
         self._moment(moments.TOOL_FINISHED, now)
-        self._post_output(call_id, output)
+        self._post_output(call_id, outcome.output)
         self._ask_if_due(now)
 
     # Ends.

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
-from offhook.agents.settings import Settings
+from offhook.tools.settings import Settings
 
 Kind = Literal["openai", "azure", "compatible"]
 

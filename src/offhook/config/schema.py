@@ -8,9 +8,9 @@ from pydantic_core import PydanticCustomError
 
 from offhook.agents.agent import Agent
 from offhook.agents.registry import AgentRegistry
-from offhook.agents.settings import Settings
 from offhook.config.provider import ProviderConfig, empty_as_none, trimmed
 from offhook.httpsig import Key, PublicUrl, SecretError, decode_secret
+from offhook.tools.settings import Settings
 
 
 class HostPort(NamedTuple):

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from offhook.agents.settings import EITHER, Plain, Settings, Structured
 from offhook.config.document import Document
 from offhook.config.problems import ConfigError
 from offhook.config.reading import read_model, read_text
+from offhook.tools.settings import EITHER, Plain, Settings, Structured
 
 Transcript = Literal["early", "late", "never", "failed"]
 

@@ -32,7 +32,7 @@ from offhook.gateway.link import ABNORMAL_CLOSURE, RealtimeConnectError, Realtim
 from offhook.gateway.listener import UpgradeRequest
 from offhook.gateway.observer import CallInfo, Observers
 from offhook.telemetry.logging import get_logger
-from offhook.tools import CallContext, ToolRunner
+from offhook.tools import CallContext, ToolSet
 
 INTERNAL_ERROR = "OH-GATE-01"
 SOCKET_STUCK = "OH-GATE-02"
@@ -52,8 +52,8 @@ class CallServices:
 
     registry: AgentRegistry
     dial: Dial
-    tools: Mapping[str, ToolRunner] = field(default_factory=dict)
-    """Runner of each agent's tools, by the agent's name."""
+    tools: Mapping[str, ToolSet] = field(default_factory=dict)
+    """Tools of each agent, by the agent's name."""
     observers: Observers = field(default_factory=Observers)
     tool_timeout: float = TOOL_TIMEOUT
 
@@ -209,7 +209,8 @@ class CallTask:
         self._log = self._log.bind(conversation=_identifier(info.conversation_id))
         try:
             name, agent = self._services.registry.resolve(connector, self._upgrade.admission.agents)
-            plan = plan_call(agent, name, parameters, connector, call_id=info.call_id)
+            tools = self._tools_of(name).tools
+            plan = plan_call(agent, name, parameters, connector, call_id=info.call_id, tools=tools)
             self._context = call_context(agent, name, parameters, connector, call_id=info.call_id)
         except PlanError as error:
             self._log.warning("call refused", code=error.code, detail=error.info)
@@ -244,9 +245,12 @@ class CallTask:
     async def _run_tool(self, command: InvokeTool) -> None:
         context = self._context
         assert context is not None  # noqa: S101 - no tools before `accept`
-        runner = self._services.tools.get(context.agent) or ToolRunner()
-        output = await runner.run(command.name, command.arguments, context, self._services.tool_timeout)
-        self._feed(self._call.tool_result, command.call_id, output)
+        tools = self._tools_of(context.agent)
+        outcome = await tools.run(command.name, command.arguments, context, self._services.tool_timeout)
+        self._feed(self._call.tool_result, command.call_id, outcome)
+
+    def _tools_of(self, agent: str) -> ToolSet:
+        return self._services.tools.get(agent) or ToolSet()
 
     def _start(self, work: Awaitable[None], *, cancel: bool = True) -> asyncio.Task[None]:
         task: asyncio.Task[None] = self._tasks.create_task(work)  # type: ignore[arg-type]  # all are coroutines

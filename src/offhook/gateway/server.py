@@ -20,7 +20,7 @@ from offhook.gateway.listener import Listener, ListenerLimits, UpgradeRequest
 from offhook.gateway.observer import CallObserver, Observers
 from offhook.gateway.realtime_link import connect as connect_with_picows
 from offhook.telemetry.logging import get_logger
-from offhook.tools import ToolRunner
+from offhook.tools import ToolResources, ToolSet
 
 DRAINED = "OH-GATE-03"
 
@@ -62,7 +62,7 @@ class GatewayServer:
         self._services = CallServices(
             registry=config.registry(),
             dial=dialer.dial,
-            tools={name: ToolRunner(agent.function_tools) for name, agent in config.agents.items()},
+            tools={name: ToolSet(agent.tool_entries) for name, agent in config.agents.items()},
             observers=Observers(observers),
             tool_timeout=config.limits.tool_timeout,
         )
@@ -73,6 +73,7 @@ class GatewayServer:
             not_ready=self._not_ready,
             limits=listener_limits,
         )
+        self._resources = ToolResources()
         self._calls: set[CallTask] = set()
         self._no_calls = asyncio.Event()
         self._no_calls.set()
@@ -107,6 +108,8 @@ class GatewayServer:
         """
         listen, tls = self.config.listen, self.config.tls
         context = None if tls is None else _tls_context(tls)
+        for tools in self._services.tools.values():
+            await tools.open(self._resources)
         self._port = await self._listener.start(listen.host, listen.port, tls=context)
         _log.info("gateway started", port=self._port, agents=list(self.config.agents))
 
@@ -129,6 +132,9 @@ class GatewayServer:
         """Stop at once; calls that are left lose their sockets."""
         self._draining = True
         await self._listener.stop()
+        for tools in self._services.tools.values():
+            await tools.close()
+        await self._resources.http.close()
         _log.info("gateway stopped")
 
     async def __aenter__(self) -> Self:

@@ -16,9 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from offhook.agents.settings import Settings
 from offhook.audio.wav import read_wav
 from offhook.simulator import script
+from offhook.tools.settings import Settings
 
 _Seconds = Annotated[float, Field(gt=0, le=3600)]
 _Milliseconds = Annotated[int, Field(ge=0, le=600_000)]

@@ -1,9 +1,11 @@
 """What an agent may do besides talking: function tools, and the schemas of call control."""
 
-from offhook.tools.base import CallContext, Tool, ToolDefinition, ToolError
+from offhook.tools.base import CallContext, Tool, ToolDefinition, ToolError, ToolPolicy, ToolResult, ToolSource
 from offhook.tools.call_control import CALL_CONTROL, END_CALL, ESCALATE, SET_OUTPUTS
-from offhook.tools.python import PythonTool, import_tool, tool
+from offhook.tools.python import ImportedTool, PythonTool, import_tool, tool
+from offhook.tools.resources import ToolResources
 from offhook.tools.runner import ToolRunner
+from offhook.tools.toolset import ToolSet
 
 __all__ = [
     "CALL_CONTROL",
@@ -11,11 +13,17 @@ __all__ = [
     "ESCALATE",
     "SET_OUTPUTS",
     "CallContext",
+    "ImportedTool",
     "PythonTool",
     "Tool",
     "ToolDefinition",
     "ToolError",
+    "ToolPolicy",
+    "ToolResources",
+    "ToolResult",
     "ToolRunner",
+    "ToolSet",
+    "ToolSource",
     "import_tool",
     "tool",
 ]

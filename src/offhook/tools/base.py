@@ -1,11 +1,16 @@
-"""What a tool is, and what it gets to know of the call it runs for."""
+"""What a tool is, what it may answer, and what it gets to know of the call it runs for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from offhook.tools.resources import ToolResources
 
 #: Longest name that the Realtime API takes for a function.
 MAX_NAME_CHARS = 64
+#: What a result may have unless its tool says otherwise; it is context for every later turn.
+MAX_RESULT_BYTES = 16 * 1024
 
 
 class ToolError(Exception):
@@ -39,6 +44,9 @@ class CallContext:
     """Like ``en-us``; empty if Genesys did not say."""
     inputs: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Input variables, with the defaults of those that the flow did not pass."""
+    invocation_id: str = ""
+    """Of this run of a tool: the same however often a request is repeated, never the same for two. Empty in templates.
+    Pass it on as an idempotency key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,35 @@ class ToolDefinition:
     """JSON schema of an object."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolPolicy:
+    """What the runner keeps to when it runs a tool."""
+
+    timeout: float | None = None
+    """Seconds for one call; None = the gateway's own limit."""
+    confirm: bool = False
+    """The caller has to say yes first; `bridge` sees to it."""
+    redact: tuple[str, ...] = ()
+    """Paths of what is taken out of the result, like ``customers[*].ssn``."""
+    max_result_bytes: int = MAX_RESULT_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """More than a text: what a tool may return to set output variables or to end the call."""
+
+    content: Any = ""
+    """What the model reads: text as it is, everything else as JSON."""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """Output variables to set; the agent must declare them."""
+    end_call: str | None = None
+    """Ends the call after a goodbye, for this reason."""
+    escalate: str | None = None
+    """Hands the caller over to a person, for this reason."""
+    target: str = ""
+    """Whom to connect the caller with."""
+
+
 @runtime_checkable
 class Tool(Protocol):
     """A function that the model may call."""
@@ -59,5 +96,24 @@ class Tool(Protocol):
     def definition(self) -> ToolDefinition:
         """What the model is told about it."""
 
-    async def invoke(self, arguments: dict[str, Any], context: CallContext) -> str:
+    @property
+    def policy(self) -> ToolPolicy:
+        """What the runner keeps to."""
+
+    async def invoke(self, arguments: dict[str, Any], context: CallContext) -> str | ToolResult:
         """Do the work and return what the model gets to read; ToolError says why it could not be done."""
+
+
+@runtime_checkable
+class ToolSource(Protocol):
+    """Tools that need something to be opened, or are only known once it is: an entry of an agent's ``tools``."""
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """The tools that can be used at the moment; read when a call begins, so it never waits."""
+
+    async def open(self, resources: "ToolResources") -> None:
+        """Begin to use what the gateway offers; returns soon, and whatever fails is tried again beside the calls."""
+
+    async def close(self) -> None:
+        """Give everything back."""

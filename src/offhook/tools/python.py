@@ -8,16 +8,17 @@ import re
 import sys
 import threading
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Annotated, Any, Generic, ParamSpec, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
 from pydantic_core import to_json
 
-from offhook.tools.base import MAX_NAME_CHARS, CallContext, ToolDefinition, ToolError
+from offhook.tools.base import MAX_NAME_CHARS, CallContext, ToolDefinition, ToolError, ToolPolicy, ToolResult
+from offhook.tools.settings import EITHER, Plain, Settings, Structured, ToolSettings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,8 +36,16 @@ _free_threads = threading.BoundedSemaphore(MAX_THREADS)
 class PythonTool(Generic[P, R]):
     """A function as a tool; it can still be called as the function that it is."""
 
-    def __init__(self, function: Callable[P, R], *, name: str | None = None, description: str | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[P, R],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        policy: ToolPolicy | None = None,
+    ) -> None:
         self.function = function
+        self.policy = policy or ToolPolicy()
         summary, arguments = _parse_docstring(inspect.getdoc(function) or "")
         self._context_parameter, self._parameters, self._model = _argument_model(function, arguments)
         checked_name = _checked_name(name or str(getattr(function, "__name__", "")))
@@ -52,7 +61,7 @@ class PythonTool(Generic[P, R]):
         """What the model is told about it."""
         return self._definition
 
-    async def invoke(self, arguments: dict[str, Any], context: CallContext) -> str:
+    async def invoke(self, arguments: dict[str, Any], context: CallContext) -> str | ToolResult:
         """Check the arguments against the type hints, run the function (a blocking one in a thread of its own)."""
         try:
             checked = self._model.model_validate(arguments)
@@ -61,7 +70,8 @@ class PythonTool(Generic[P, R]):
         values = {name: getattr(checked, field) for name, field in self._parameters.items()}
         if self._context_parameter is not None:
             values[self._context_parameter] = context
-        return _as_text(await self._run(values))
+        result = await self._run(values)
+        return result if isinstance(result, ToolResult) else _as_text(result)
 
     async def _run(self, values: dict[str, Any]) -> object:
         call: Callable[[], Any] = functools.partial(self.function, **values)
@@ -77,22 +87,77 @@ def tool(function: Callable[P, R], /) -> PythonTool[P, R]: ...
 
 @overload
 def tool(
-    *, name: str | None = None, description: str | None = None
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    timeout: float | None = None,
+    confirm: bool = False,
+    redact: Sequence[str] = (),
 ) -> Callable[[Callable[P, R]], PythonTool[P, R]]: ...
 
 
 def tool(
-    function: Callable[P, R] | None = None, /, *, name: str | None = None, description: str | None = None
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    timeout: float | None = None,
+    confirm: bool = False,
+    redact: Sequence[str] = (),
 ) -> PythonTool[P, R] | Callable[[Callable[P, R]], PythonTool[P, R]]:
     """Make a tool of a function, async or not.
 
     The docstring tells the model what the tool does; its ``Args:`` section describes the parameters. A parameter of
     type :class:`~offhook.tools.CallContext` gets the call and is not shown to the model. TypeError says what about a
-    function cannot be made a tool.
+    function cannot be made a tool. The function returns a text, what can be JSON, or a
+    :class:`~offhook.tools.ToolResult`.
+
+    Args:
+        function: what the model may call.
+        name: for the model; by default that of the function.
+        description: for the model; by default the docstring without its sections.
+        timeout: seconds for one call; None = the gateway's `limits.tool_timeout`.
+        confirm: run it only after the caller has said yes.
+        redact: paths of what is taken out of the result, like ``customers[*].ssn``.
     """
-    if function is not None:
-        return PythonTool(function, name=name, description=description)
-    return functools.partial(PythonTool, name=name, description=description)
+    make = functools.partial(
+        PythonTool,
+        name=name,
+        description=description,
+        policy=ToolPolicy(timeout=timeout, confirm=confirm, redact=tuple(redact)),
+    )
+    return make if function is None else make(function)
+
+
+class PythonToolSettings(ToolSettings):
+    """A Python function as a tool, with settings."""
+
+    function: str = Field(min_length=1, description="module:attribute.")
+
+
+class PythonEntry(Settings):
+    """A Python function: ``module:attribute``, or that as ``function`` beside other settings."""
+
+    python: Annotated[
+        Annotated[str, Field(pattern="^[^:]+:[^:]+$"), Plain] | Annotated[PythonToolSettings, Structured], EITHER
+    ]
+
+    def resolve(self) -> "ImportedTool":
+        """Load the function; ToolError says why it cannot be loaded."""
+        return ImportedTool(self)
+
+
+class ImportedTool:
+    """A tool loaded from ``module:attribute``, which knows how it was written."""
+
+    def __init__(self, entry: PythonEntry) -> None:
+        self.entry = entry
+        settings = entry.python
+        tool = import_tool(settings if isinstance(settings, str) else settings.function)
+        self.policy = tool.policy if isinstance(settings, str) else settings.policy()
+        self.definition = tool.definition
+        self.invoke = tool.invoke
 
 
 def import_tool(reference: str) -> PythonTool[..., Any]:

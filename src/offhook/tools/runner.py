@@ -8,10 +8,9 @@ from typing import Any
 
 import structlog
 
-from offhook.tools.base import CallContext, Tool, ToolDefinition, ToolError
+from offhook.bridge.commands import ToolOutcome
+from offhook.tools.base import MAX_RESULT_BYTES, CallContext, Tool, ToolDefinition, ToolError
 
-#: What a result may have; it is context for every later turn.
-MAX_RESULT_BYTES = 16 * 1024
 #: What arguments may have.
 MAX_ARGUMENTS_BYTES = 64 * 1024
 #: Characters of a ToolError that the model gets to read.
@@ -31,14 +30,14 @@ class ToolRunner:
                 raise ValueError(f"there are two tools called {name}")
             self._tools[name] = tool
         # The loop holds tasks weakly; one that was given up on may take a while to end.
-        self._tasks: set[asyncio.Task[str]] = set()
+        self._tasks: set[asyncio.Task[ToolOutcome]] = set()
 
     @property
     def definitions(self) -> Mapping[str, ToolDefinition]:
         """What the model is told about each tool."""
         return MappingProxyType({name: tool.definition for name, tool in self._tools.items()})
 
-    async def run(self, name: str, arguments_json: str, context: CallContext, timeout: float) -> str:  # noqa: ASYNC109
+    async def run(self, name: str, arguments_json: str, context: CallContext, timeout: float) -> ToolOutcome:  # noqa: ASYNC109
         """Return the tool's result, or a short JSON error for the model; never raises but when it is cancelled.
 
         ``timeout`` is in seconds. A tool that does not heed its cancellation is left behind and not waited for.
@@ -62,7 +61,7 @@ class ToolRunner:
             return self._failed(name, "timeout", f"the tool did not answer within {timeout:g} seconds")
         return self._failed(name, "failed", "the tool failed") if task.cancelled() else task.result()
 
-    async def _invoke(self, name: str, tool: Tool, arguments: dict[str, Any], context: CallContext) -> str:
+    async def _invoke(self, name: str, tool: Tool, arguments: dict[str, Any], context: CallContext) -> ToolOutcome:
         try:
             result = await tool.invoke(arguments, context)
         except ToolError as error:
@@ -71,18 +70,20 @@ class ToolRunner:
             # The text may hold anything: caller data, credentials, SQL.
             _log.warning("tool_raised", tool=name, error=type(error).__name__)
             return error_result("the tool failed")
+        if not isinstance(result, str):
+            return ToolOutcome(output=str(result.content), outputs=result.outputs)
         if len(result.encode(errors="surrogatepass")) > MAX_RESULT_BYTES:
             return self._failed(name, "too_large", "the tool's result is too long")
-        return result
+        return ToolOutcome(output=result)
 
-    def _failed(self, name: str, problem: str, text: str) -> str:
+    def _failed(self, name: str, problem: str, text: str) -> ToolOutcome:
         _log.warning("tool_failed", tool=name if name in self._tools else "(unknown)", problem=problem)
         return error_result(text)
 
 
-def error_result(text: str) -> str:
+def error_result(text: str) -> ToolOutcome:
     """Return a result that tells the model what went wrong."""
-    return json.dumps({"error": text})
+    return ToolOutcome(output=json.dumps({"error": text}), failed=True)
 
 
 def _parse_arguments(text: str) -> dict[str, Any] | None:

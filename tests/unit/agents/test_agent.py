@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from offhook.agents import Agent
 from offhook.agents.settings import FixedGreeting, RetentionRatio, SemanticVad, ServerVad
-from offhook.tools import tool
+from offhook.tools import ToolSet, tool
 from tests.unit.tools import sample
 
 MINIMAL: dict[str, Any] = {"instructions": "Be kind."}
@@ -45,14 +45,14 @@ def test_python_functions_as_tools() -> None:
         return str(number)
 
     agent = Agent(instructions="x", tools=[one, two, "end_call", "escalate", "end_call"])
-    assert [found.definition.name for found in agent.function_tools] == ["one", "two"]
+    assert [found.definition.name for found in ToolSet(agent.tool_entries).tools] == ["one", "two"]
     assert agent.call_control == ("end_call", "escalate")
     assert isinstance(agent.tools, tuple)
 
 
 def test_tools_by_reference() -> None:
     agent = Agent.model_validate({**MINIMAL, "tools": [{"python": "tests.unit.tools.sample:order_status"}, "escalate"]})
-    assert [found.definition.name for found in agent.function_tools] == ["order_status"]
+    assert [found.definition.name for found in ToolSet(agent.tool_entries).tools] == ["order_status"]
     assert agent.model_dump()["tools"] == ({"python": "tests.unit.tools.sample:order_status"}, "escalate")
     assert Agent(instructions="x", tools=[sample.order_status]).model_dump()["tools"] == ({"python": "order_status"},)
 

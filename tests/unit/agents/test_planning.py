@@ -8,6 +8,7 @@ from openai.types.realtime import RealtimeSessionCreateRequest
 from offhook.agents import Agent, ConnectorPath, PlanError, call_context, plan_call
 from offhook.audiohook import Media, OpenParameters, Participant
 from offhook.bridge.plan import CallPlan, Greeting
+from offhook.tools import ToolSet
 from tests.unit.tools import sample
 
 OPEN = OpenParameters(
@@ -23,7 +24,9 @@ CONNECTOR = ConnectorPath("support", ("x",), {"v": "2"})
 
 def plan(open_parameters: OpenParameters = OPEN, **settings: Any) -> CallPlan:
     agent = Agent(**{"instructions": "Be kind.", **settings})
-    return plan_call(agent, "support", open_parameters, CONNECTOR, call_id="call-1")
+    return plan_call(
+        agent, "support", open_parameters, CONNECTOR, call_id="call-1", tools=ToolSet(agent.tool_entries).tools
+    )
 
 
 def session(**settings: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from offhook.bridge import (
     RecordMoment,
     RecordTurn,
     SelectAgent,
+    ToolOutcome,
     Turn,
 )
 from tests.unit.bridge.genesys import ORGANIZATION, SESSION, Messages, Playback
@@ -327,7 +328,7 @@ class Harness:
         self._settle()
 
     def tool_result(self, output: str = '{"status":"shipped"}', call: str = "call_1") -> None:
-        self.call.tool_result(call, output, self.now)
+        self.call.tool_result(call, ToolOutcome(output=output), self.now)
         self._settle()
 
     def end(self, outcome: str = "limit", reason: str = "max_duration", info: str = "OH-X the time is over") -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offhook.bridge import Call, CallState, CloseRealtime
+from offhook.bridge import Call, CallState, CloseRealtime, ToolOutcome
 from tests.unit.bridge.genesys import Playback
 from tests.unit.bridge.harness import GREETED, Harness, plan, speech
 
@@ -387,7 +387,7 @@ def test_shell_calls_before_open_do_nothing() -> None:
     call.realtime_connected(0.0)
     call.receive_realtime("{}", 0.0)
     call.realtime_lost(None, "", 0.0)
-    call.tool_result("x", "y", 0.0)
+    call.tool_result("x", ToolOutcome(output="y"), 0.0)
     call.set_writable(False, 0.0)
     assert call.commands() == []
     assert call.realtime_data() == []

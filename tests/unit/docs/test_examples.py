@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
-from offhook import CallContext, Gateway
+from offhook import CallContext, Gateway, ToolSet
 from offhook.cli import main
 from offhook.config import LoadedConfig, load_config, parse_config
 from offhook.emulator.scenario import Scenario as AgentScenario
@@ -87,7 +87,7 @@ def test_the_smallest_configuration_has_no_warning() -> None:
 def test_the_agent_of_the_readme_is_the_one_of_the_examples() -> None:
     (block,) = blocks("yaml", ROOT / "README.md")
     agent = as_config(block).config.agents["support"]
-    assert [tool.definition.name for tool in agent.function_tools] == ["order_status"]
+    assert [tool.definition.name for tool in ToolSet(agent.tool_entries).tools] == ["order_status"]
     assert agent.call_control == ("end_call", "escalate")
 
 
@@ -98,7 +98,7 @@ async def test_the_python_of_the_readme_makes_a_gateway() -> None:
     gateway = namespace["gateway"]
     assert isinstance(gateway, Gateway)
     assert gateway.config.needs_emulator
-    (tool,) = gateway.config.agents["support"].function_tools
+    (tool,) = ToolSet(gateway.config.agents["support"].tool_entries).tools
     assert await tool.invoke({"order_id": "1234"}, CallContext(id="test")) == "shipped"
 
 
@@ -109,8 +109,8 @@ def test_the_page_on_python_works_from_top_to_bottom(capsys: pytest.CaptureFixtu
     gateway = namespace["gateway"]
     assert isinstance(gateway, Gateway)
     agent = gateway.config.agents["support"]
-    assert [tool.definition.name for tool in agent.function_tools] == ["order_status"]
-    definition = agent.function_tools[0].definition
+    assert [tool.definition.name for tool in ToolSet(agent.tool_entries).tools] == ["order_status"]
+    definition = ToolSet(agent.tool_entries).tools[0].definition
     assert definition.description == "Look an order up by its number."
     assert list(definition.parameters["properties"]) == ["order_id"]
 
@@ -142,7 +142,10 @@ def test_the_example_in_yaml_is_the_one_in_python(shop: ModuleType) -> None:
     assert theirs.agents["support"].model_dump(exclude={"tools"}) == ours.agents["support"].model_dump(
         exclude={"tools"}
     )
-    assert theirs.agents["support"].function_tools[0].definition == ours.agents["support"].function_tools[0].definition
+    assert (
+        ToolSet(theirs.agents["support"].tool_entries).tools[0].definition
+        == ToolSet(ours.agents["support"].tool_entries).tools[0].definition
+    )
 
 
 def test_the_configuration_of_the_repository_is_fine_with_and_without_keys() -> None:
@@ -158,7 +161,7 @@ def test_the_scenarios_of_the_examples_are_read_and_fit_together(shop: ModuleTyp
     caller = load_caller(EXAMPLES / "caller.yaml")
     spoken = {turn.caller for turn in agent.turns if turn.caller is not None}
     assert spoken == set(texts(caller))
-    known = {tool.definition.name for tool in shop.gateway.config.agents["support"].function_tools}
+    known = {tool.definition.name for tool in ToolSet(shop.gateway.config.agents["support"].tool_entries).tools}
     called = {call.name for turn in agent.turns for call in turn.calls()}
     assert called <= known | {"end_call", "set_outputs"}
 

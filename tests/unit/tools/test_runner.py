@@ -6,7 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from offhook.tools import CallContext, ToolDefinition, ToolError, ToolRunner, tool
-from offhook.tools.runner import MAX_ARGUMENTS_BYTES, MAX_ERROR_CHARS, MAX_RESULT_BYTES
+from offhook.tools.base import MAX_RESULT_BYTES, ToolPolicy
+from offhook.tools.runner import MAX_ARGUMENTS_BYTES, MAX_ERROR_CHARS
 
 CONTEXT = CallContext(id="call-1")
 
@@ -44,6 +45,7 @@ async def hang() -> str:
 
 
 class Stubborn:
+    policy = ToolPolicy()
     """Does not heed its cancellation."""
 
     definition = ToolDefinition("stubborn", "", {"type": "object"})
@@ -63,9 +65,9 @@ class Stubborn:
 async def run(name: str, arguments: str = "{}", *, seconds: float = 5.0) -> Any:
     result = await ToolRunner([echo, fail, big, hang, blocking_exit]).run(name, arguments, CONTEXT, seconds)
     try:
-        return json.loads(result)
+        return json.loads(result.output)
     except ValueError:
-        return result
+        return result.output
 
 
 async def test_a_result() -> None:
@@ -122,7 +124,7 @@ async def test_timeout() -> None:
 async def test_a_tool_that_does_not_heed_its_cancellation_is_left_behind() -> None:
     stubborn = Stubborn()
     runner = ToolRunner([stubborn])
-    assert "did not answer" in await runner.run("stubborn", "{}", CONTEXT, 0.01)
+    assert "did not answer" in (await runner.run("stubborn", "{}", CONTEXT, 0.01)).output
     stubborn.release.set()
     await asyncio.sleep(0.01)
     assert not runner._tasks

@@ -1,0 +1,62 @@
+"""What all settings have in common, and those that every kind of tool has."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from offhook.tools.base import MAX_RESULT_BYTES, ToolPolicy
+
+
+def _form(value: object) -> str:
+    """Choose between the plain and the structured form, so that an error speaks of the one that was meant."""
+    return "(structured)" if isinstance(value, dict | BaseModel) else "(plain)"
+
+
+#: Marks of a setting that may be written in either form: a plain value, or a mapping.
+Plain = Tag("(plain)")
+Structured = Tag("(structured)")
+EITHER = Discriminator(_form)
+
+
+class Settings(BaseModel):
+    """Settings do not change, and an unknown one is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ToolSettings(Settings):
+    """Settings of a tool, whatever its kind."""
+
+    timeout: float | None = Field(
+        default=None, gt=0, le=600, description="Seconds for one call; left out: `limits.tool_timeout`."
+    )
+    confirm: bool = Field(default=False, description="Run it only after the caller has said yes to it.")
+    redact: Annotated[Sequence[str], AfterValidator(tuple)] = Field(
+        default=(),
+        description="Paths of what is taken out of a result before the model reads it, like customers[*].ssn.",
+    )
+    max_result_bytes: int = Field(
+        default=MAX_RESULT_BYTES, ge=64, le=256 * 1024, description="A longer result is an error for the model."
+    )
+
+    def policy(self) -> ToolPolicy:
+        """Return what the runner has to keep to."""
+        return ToolPolicy(
+            timeout=self.timeout,
+            confirm=self.confirm,
+            redact=tuple(self.redact),
+            max_result_bytes=self.max_result_bytes,
+        )
+
+
+class ResponseSettings(ToolSettings):
+    """Settings of a tool that answers with JSON: what of it is used, and how."""
+
+    result: str | Mapping[str, str] | None = Field(
+        default=None,
+        description="What the model reads, as a JSON Pointer or several by name; left out: the whole answer.",
+    )
+    outputs: Mapping[str, str] = Field(
+        default={}, description="Output variables that are set from the answer: NAME: JSON Pointer."
+    )
