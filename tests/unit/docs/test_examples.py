@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
-from offhook import CallContext, Gateway, ToolSet
+from offhook import CallContext, Gateway
 from offhook.cli import main
 from offhook.config import LoadedConfig, load_config, parse_config
 from offhook.emulator.scenario import Scenario as AgentScenario
@@ -20,7 +20,7 @@ from offhook.simulator.scenario import load_scenario as load_caller
 from offhook.simulator.scenario import parse_scenario as parse_caller
 from offhook.simulator.script import texts
 from offhook.speech import normalise, shipped_texts
-from offhook.tools import PythonTool
+from offhook.tools import PythonTool, ToolSet
 from tests.unit.docs.pages import ROOT, Block, blocks
 
 SECRET = "bm90IGEgc2VjcmV0IGF0IGFsbCwgYnV0IDMyIGJ5dGVz"
