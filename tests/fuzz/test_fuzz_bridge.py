@@ -11,7 +11,7 @@ from typing import Any
 
 from offhook import realtime as rt
 from offhook.audiohook.state import ServerState
-from offhook.bridge import CallEnded, CallPlan, CallState, CloseRealtime, ConnectRealtime, Greeting, InvokeTool
+from offhook.bridge import CallEnded, CallPlan, CallState, CloseRealtime, ConnectRealtime, InvokeTool, Prompt
 from offhook.bridge.agent_turns import MAX_RUNNING
 from offhook.bridge.playout import MAX_QUEUED
 from offhook.bridge.transcript import MAX_OPEN
@@ -332,7 +332,7 @@ def _plan(rng: random.Random) -> CallPlan:
     )
     return plan(
         session=session(turn_detection=detection, transcription=rng.choice((None, rt.TranscriptionConfig(model="t")))),
-        greeting=rng.choice((None, Greeting(instructions="Greet."), Greeting(text="Hello."))),
+        greeting=rng.choice((None, Prompt(instructions="Greet."), Prompt(text="Hello."))),
         mode="listen" if rng.random() < 0.02 else "talk",
         dtmf_timeout=rng.choice((0.5, 1.5)),
         goodbye_timeout=rng.choice((2.0, 10.0)),

@@ -7,7 +7,7 @@ from itertools import takewhile
 
 import pytest
 
-from offhook.bridge import CallPlan, Greeting
+from offhook.bridge import CallPlan, Prompt
 from offhook.emulator.scenario import Scenario as AgentScenario
 from offhook.emulator.scenario import Turn as AgentTurn
 from offhook.emulator.session import EmulatorSession
@@ -47,7 +47,7 @@ def plan() -> CallPlan:
         output=AudioOutput(format=PCMU, voice="marin"),
     )
     session = SessionConfig(output_modalities=("audio",), instructions="Talk.", audio=audio)
-    return CallPlan(agent="talker", session=session, greeting=Greeting(instructions="Talk."))
+    return CallPlan(agent="talker", session=session, greeting=Prompt(instructions="Talk."))
 
 
 class Noise:

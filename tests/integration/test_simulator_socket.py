@@ -45,7 +45,7 @@ async def make_call(url: str, scenario: Scenario, *, max_seconds: float = 20.0) 
 
 
 async def test_a_conversation() -> None:
-    """Greeting, interruption, keypad, and an end by the agent, at the pace of a real call."""
+    """Prompt, interruption, keypad, and an end by the agent, at the pace of a real call."""
     scenario = Scenario(
         steps=(
             WaitForAgent(silence_ms=400),

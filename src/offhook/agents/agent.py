@@ -7,20 +7,20 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from offhook.agents.entries import ToolEntry
+from offhook.agents.handling import AgentLimits, BargeInSettings, Filler, LanguageSettings, NoInput
 from offhook.agents.settings import (
-    FixedGreeting,
     Input,
     NamedTool,
     Output,
     OutputName,
     RetentionRatio,
     ServerVad,
-    Template,
     TokenLimit,
     Transcription,
     TurnDetection,
     VariableName,
 )
+from offhook.agents.wording import Language, PromptSetting, Template
 from offhook.tools import Tool, ToolSource
 from offhook.tools.settings import EITHER, Plain, Settings, Structured
 
@@ -36,9 +36,32 @@ class Agent(Settings):
     model: str = Field(default="gpt-realtime-2.1", min_length=1, description="Passed through, whatever its name.")
     voice: str = Field(default="marin", min_length=1, description="Passed through, whatever its name.")
     instructions: Template = Field(default="", description="Who the agent is and what it does; a template.")
-    greeting: Annotated[Annotated[Template, Plain] | Annotated[FixedGreeting, Structured], EITHER] | None = Field(
+    notice: PromptSetting | None = Field(
+        default=None, description="Said before the greeting, like a legal notice; written like the greeting."
+    )
+    greeting: PromptSetting | None = Field(
         default=None,
-        description="How to open the call, as an instruction, or {text: exact words}; without it the agent waits.",
+        description="How to open the call: an instruction, {text: exact words} or {wav: file}; without it the agent "
+        "waits.",
+    )
+    goodbye: PromptSetting | None = Field(
+        default=None, description="Said when the agent ends the call; left out: in the model's own words."
+    )
+    handover: PromptSetting | None = Field(
+        default=None, description="Said before an escalation; left out: in the model's own words."
+    )
+    summary: Literal["escalated", "always", "never"] = Field(
+        default="escalated",
+        description="When OFFHOOK_SUMMARY is written by the model; otherwise it is the last words of both sides.",
+    )
+    barge_in: BargeInSettings = Field(default=BargeInSettings(), description="When the caller stops the agent.")
+    no_input: NoInput | None = Field(default=None, description="What to do about a silent caller; null for nothing.")
+    filler: Filler | None = Field(
+        default=Filler(), description="What the caller hears while tools run; null for nothing."
+    )
+    limits: AgentLimits = Field(default=AgentLimits(), description="When a call has lasted long enough.")
+    languages: dict[Language, LanguageSettings] = Field(
+        default={}, description="What is different in a language, by its tag: de, or de-at."
     )
     tools: Annotated[Sequence[ToolEntry], AfterValidator(tuple)] = Field(
         default=(), description="end_call, escalate, {python: module:attribute}."
@@ -72,7 +95,7 @@ class Agent(Settings):
         le=60,
         description="Seconds after the last digit until digits go to the model; # sends them at once.",
     )
-    bot_turn_response: bool = Field(default=True, description="Tell Genesys the text of each turn of the agent.")
+    bot_turn_response: bool = Field(default=False, description="Tell Genesys the text of each turn of the agent.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from offhook.agents.agent import Agent
 from offhook.agents.connector import ConnectorPath
 from offhook.agents.errors import MISSING_INPUT, PlanError
+from offhook.agents.handling import AgentLimits, Filler, NoInput
 from offhook.agents.session_config import session_config
-from offhook.agents.settings import FixedGreeting
 from offhook.agents.templates import compile_template
+from offhook.agents.wording import Wording, render_prompt
 from offhook.audiohook import OpenParameters
-from offhook.bridge.plan import CallPlan, Greeting
+from offhook.bridge import plan as bridge
+from offhook.bridge.plan import CallPlan, ToolPlan
 from offhook.tools import END_CALL, CallContext, Tool, ToolDefinition
 from offhook.tools import call_control as control
 
@@ -38,11 +40,19 @@ def plan_call(
         agent=name,
         session=session,
         mode=agent.mode,
-        greeting=_greeting(agent, context),
-        outputs={output: declared.default for output, declared in agent.outputs.items()},
-        tools=frozenset(definition.name for definition in definitions),
+        notice=render_prompt(agent.notice, context),
+        greeting=render_prompt(agent.greeting, context),
+        outputs={output: declared.variable() for output, declared in agent.outputs.items()},
+        tools={tool.definition.name: ToolPlan(confirm=tool.policy.confirm) for tool in tools},
+        barge_in=agent.barge_in.policy(),
+        no_input=_no_input(agent.no_input, context),
+        limits=_limits(agent.limits, context),
+        filler=_filler(agent.filler, context),
         dtmf_timeout=agent.dtmf_timeout,
         bot_turn_response=agent.bot_turn_response,
+        goodbye=render_prompt(agent.goodbye, context),
+        handover=render_prompt(agent.handover, context),
+        summary=agent.summary,
     )
 
 
@@ -84,22 +94,38 @@ def _number(address: str) -> str:
     return address
 
 
-def _greeting(agent: Agent, context: CallContext) -> Greeting | None:
-    if agent.greeting is None:
+def _no_input(settings: NoInput | None, context: CallContext) -> bridge.NoInput | None:
+    if settings is None:
         return None
-    if isinstance(agent.greeting, FixedGreeting):
-        text = _render(agent.greeting.text, context)
-        return Greeting(text=text) if text else None
-    instructions = _render(agent.greeting, context)
-    return Greeting(instructions=instructions) if instructions else None
+    return bridge.NoInput(
+        after=settings.after,
+        prompts=_prompts(settings.prompts, context),
+        goodbye=render_prompt(settings.goodbye, context) or bridge.Prompt(instructions="Say goodbye."),
+    )
 
 
-def _render(source: str, context: CallContext) -> str:
-    return compile_template(source).render(context).strip()
+def _limits(settings: AgentLimits, context: CallContext) -> bridge.CallLimits:
+    return bridge.CallLimits(
+        max_duration=settings.max_duration,
+        warn_before=settings.warn_before,
+        max_turns=settings.max_turns,
+        max_cost=settings.max_cost,
+        goodbye=render_prompt(settings.goodbye, context) or bridge.Prompt(instructions="Say goodbye."),
+    )
+
+
+def _filler(settings: Filler | None, context: CallContext) -> bridge.Filler | None:
+    prompts = () if settings is None else _prompts(settings.prompts, context)
+    return bridge.Filler(after=settings.after, every=settings.every, prompts=prompts) if settings and prompts else None
+
+
+def _prompts(settings: Sequence[str | Wording], context: CallContext) -> tuple[bridge.Prompt, ...]:
+    rendered = (render_prompt(setting, context) for setting in settings)
+    return tuple(prompt for prompt in rendered if prompt is not None)
 
 
 def _call_control(agent: Agent) -> list[ToolDefinition]:
     named = [control.end_call() if name == END_CALL else control.escalate() for name in agent.call_control]
     if not agent.outputs:
         return named
-    return [*named, control.set_outputs({name: output.description for name, output in agent.outputs.items()})]
+    return [*named, control.set_outputs({name: output.json_schema() for name, output in agent.outputs.items()})]

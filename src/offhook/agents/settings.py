@@ -1,24 +1,16 @@
 """Settings of an agent that go to the Realtime API (openai-realtime.md §3). Every one of them is really sent."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from offhook.agents.templates import TemplateFault, compile_template
+from offhook.bridge.plan import OutputVariable
 from offhook.tools.settings import Plain, Settings, Structured
 
 #: Begins the names of the output variables that every call returns (contract.md).
 RESERVED_PREFIX = "OFFHOOK_"
-
-
-def _check_template(text: str) -> str:
-    try:
-        compile_template(text)
-    except TemplateFault as fault:
-        raise PydanticCustomError("template", "{problem}", {"problem": fault.text, "line": fault.line}) from fault
-    return text
 
 
 def _check_output_name(name: str) -> str:
@@ -31,7 +23,6 @@ def _limit_kind(value: object) -> str:
     return "(plain)" if isinstance(value, str) and not value.isdecimal() else "(structured)"
 
 
-Template = Annotated[str, AfterValidator(_check_template)]
 VariableName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 OutputName = Annotated[VariableName, AfterValidator(_check_output_name)]
 TokenLimit = Annotated[
@@ -108,12 +99,6 @@ class NamedTool(Settings):
     name: str = Field(min_length=1)
 
 
-class FixedGreeting(Settings):
-    """Say exactly these words."""
-
-    text: Template = Field(min_length=1, description="A template; what it gives is said word for word.")
-
-
 class Input(Settings):
     """An input variable that the flow passes."""
 
@@ -125,5 +110,28 @@ class Input(Settings):
 class Output(Settings):
     """An output variable that the flow gets back, and that the model may set."""
 
-    default: str = Field(default="", description="What the flow gets if the model sets nothing.")
+    default: str = Field(default="", description="What the flow gets if nobody sets it.")
     description: str = Field(default="", description="Tells the model what belongs in it.")
+    type: Literal["string", "number", "integer", "boolean"] = Field(
+        default="string", description="What its text must be; an empty text fits every type."
+    )
+    enum: Annotated[Sequence[str], AfterValidator(tuple)] = Field(
+        default=(), description="The only values that are taken."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.enum and self.default and self.default not in self.enum:
+            error = PydanticCustomError("output_default", "is not among the values of enum")
+            details: InitErrorDetails = {"type": error, "loc": ("default",), "input": None}
+            raise ValidationError.from_exception_data("Output", [details])
+        return self
+
+    def variable(self) -> OutputVariable:
+        """Return the variable as the call wants it."""
+        return OutputVariable(default=self.default, type=self.type, enum=tuple(self.enum))
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the JSON schema of its values, for the model."""
+        described: dict[str, Any] = {"description": self.description} if self.description else {}
+        return {"type": self.type, **described, **({"enum": list(self.enum)} if self.enum else {})}

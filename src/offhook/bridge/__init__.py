@@ -13,7 +13,7 @@ from offhook.bridge.commands import (
     ToolOutcome,
     Turn,
 )
-from offhook.bridge.plan import CallPlan, Greeting
+from offhook.bridge.plan import CallPlan, Prompt
 from offhook.bridge.state import CallState
 
 __all__ = [
@@ -24,8 +24,8 @@ __all__ = [
     "CloseRealtime",
     "Command",
     "ConnectRealtime",
-    "Greeting",
     "InvokeTool",
+    "Prompt",
     "RecordMoment",
     "RecordTurn",
     "SelectAgent",

@@ -26,6 +26,7 @@ from offhook.bridge.commands import (
 )
 from offhook.bridge.conversation import Conversation
 from offhook.bridge.ending import Ending
+from offhook.bridge.outputs import OutputVariables
 from offhook.bridge.plan import CallPlan
 from offhook.bridge.state import TRANSITIONS, CallState
 
@@ -66,7 +67,7 @@ class Call:
         self._commands: list[Command] = []
         self._opened_at: float | None = None
         self._outcome = ("failed", "never_opened")
-        self._outputs: dict[str, str] = {}
+        self._outputs = OutputVariables({})
         self._returned: dict[str, str] | None = None  # the output variables that the flow was given
         self._realtime_open = False
         self._events: dict[type, Callable[..., None]] = {
@@ -126,7 +127,7 @@ class Call:
         self.audiohook.send_opened(now)
         self._opened_at = now
         self._moment(moments.OPENED, now)
-        self._outputs = dict(plan.outputs)
+        self._outputs = OutputVariables(plan.outputs)
         if plan.mode == "listen":
             self._move(CallState.LISTENING)
             return
@@ -353,7 +354,7 @@ class Call:
         agents = ending if ending is not None and ending.reason == reason else Ending(outcome=outcome, reason=reason)
         duration = 0.0 if self._opened_at is None else now - self._opened_at
         return {
-            **self._outputs,
+            **self._outputs.values,
             **({"OFFHOOK_TARGET": agents.target} if agents.target else {}),
             "OFFHOOK_CALL_ID": self.call_id,
             "OFFHOOK_OUTCOME": outcome,

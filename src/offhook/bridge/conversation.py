@@ -14,11 +14,13 @@ from offhook.bridge import control, moments
 from offhook.bridge.agent_turns import AgentTurns, RunningResponse
 from offhook.bridge.answers import GOODBYE, NOT_WANTED, REPLY, Answers
 from offhook.bridge.caller_audio import CallerAudio
-from offhook.bridge.commands import Command, InvokeTool, RecordMoment, RecordTurn, ToolOutcome
+from offhook.bridge.commands import Command, RecordMoment, RecordTurn, ToolOutcome
 from offhook.bridge.ending import Ending
 from offhook.bridge.keypad import Keypad, as_text
+from offhook.bridge.outputs import OutputVariables
 from offhook.bridge.plan import CallPlan
 from offhook.bridge.playout import PACKET, REPORTED, Playout
+from offhook.bridge.tool_calls import EndWish, ToolCalls
 from offhook.bridge.transcript import Transcript
 from offhook.realtime import RealtimeSession
 
@@ -48,7 +50,6 @@ class Conversation:
         self.transcript = Transcript()
         self.caller_audio = CallerAudio()
         self.keypad = Keypad(plan.dtmf_timeout)
-        self.outputs = dict(plan.outputs)
         self.ending: Ending | None = None
         self.ready = False
         self.last_words: dict[str, str] = {}
@@ -56,6 +57,8 @@ class Conversation:
         self._emit = emit
         self._agent = AgentTurns(self.realtime, hook, self.playout, self.transcript, self._moment)
         self._answers = Answers(plan, self.realtime)
+        self.outputs = OutputVariables(plan.outputs)
+        self.tool_calls = ToolCalls(plan, self.realtime, self._answers.replies, self.outputs, emit, self._moment)
         self._ready_by = now + SETUP_LIMIT
         self._committed: deque[str] = deque(maxlen=16)
         self._keyed = 0
@@ -127,10 +130,9 @@ class Conversation:
 
     def tool_result(self, call_id: str, outcome: ToolOutcome, now: float) -> None:
         """The output of a tool; an unknown call, or one answered before, is ignored."""
-        if not self._answers.replies.call_finished(call_id):
-            return
-        self._moment(moments.TOOL_FINISHED, now)
-        self._post_output(call_id, outcome.output)
+        wish = self.tool_calls.finish(call_id, outcome, now)
+        if wish is not None and self.ending is None:
+            self._end_for_the_agent(wish, None, now)
         self._ask_if_due(now)
 
     # Ends.
@@ -336,29 +338,20 @@ class Conversation:
     # Tools and the end that the agent wants.
 
     def _on_function_call(self, event: realtime.FunctionCallReady, now: float) -> None:
-        if self._agent.running(event.response_id) is None or (
-            self.ending is not None and event.name != control.SET_OUTPUTS
-        ):
+        heard = self._agent.running(event.response_id) is not None
+        if not heard or (self.ending is not None and event.name != control.SET_OUTPUTS):
             # Not run, but answered: a call without an output confuses later turns (§5.1).
             self.realtime.send_function_output(event.call_id, NOT_RUN)
             return
-        if event.name in self.plan.tools:
-            self._answers.replies.call_started(event.call_id)
-            self._moment(moments.TOOL_STARTED, now, tool=event.name)
-            self._emit(InvokeTool(event.call_id, event.name, event.arguments))
-            return
-        result = control.run(event.name, event.arguments, self.outputs)
-        self._post_output(event.call_id, result.output)
-        if result.outcome is not None:
-            ending = Ending(
-                outcome=result.outcome,
-                reason="agent_escalated" if event.name == control.ESCALATE else "agent_ended",
-                words=result.words,
-                target=result.target,
-                promised=True,
-            )
-            ending.await_goodbye(event.response_id, self.plan.goodbye_timeout, now)
-            self.end(ending, now)
+        wish = self.tool_calls.begin(event, now)
+        if wish is not None:
+            self._end_for_the_agent(wish, event.response_id, now)
+
+    def _end_for_the_agent(self, wish: EndWish, response_id: str | None, now: float) -> None:
+        """The model or a tool wants the call to end; what it says meanwhile is the goodbye."""
+        ending = Ending(outcome=wish.outcome, reason=wish.reason, words=wish.words, target=wish.target, promised=True)
+        ending.await_goodbye(response_id, self.plan.goodbye_timeout, now)
+        self.end(ending, now)
 
     def _goodbye_progress(self, ending: Ending, response: RunningResponse, now: float) -> None:
         if ending.goodbye_by is None or response.response_id != ending.response_id:
@@ -369,10 +362,6 @@ class Conversation:
             # The model ended the call without a word: let it say one.
             ending.response_id = None
             self._answers.say_goodbye(now, escalated=ending.outcome == "escalated")
-
-    def _post_output(self, call_id: str, output: str) -> None:
-        self.realtime.send_function_output(call_id, output)
-        self._answers.replies.posted()
 
     # What is told to others.
 

@@ -8,13 +8,97 @@ import msgspec
 from offhook.realtime import AudioConfig, AudioInput, SemanticVad, ServerVad, SessionConfig
 
 
-class Greeting(msgspec.Struct, frozen=True):
-    """How the agent opens the call; exactly one of the two is set."""
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the agent is to say of itself: a greeting, a goodbye, "one moment", "are you still there?"."""
 
     instructions: str | None = None
-    """The model words the greeting itself, following these instructions."""
+    """The model words it itself, following these instructions."""
     text: str | None = None
-    """The model says exactly this (legal wording, brand wording)."""
+    """The model says exactly this (legal wording, brand wording); with `audio`, the words of the recording."""
+    audio: bytes | None = None
+    """A recording, 8 kHz µ-law: played as it is, without the model."""
+    protected: bool = False
+    """The caller cannot interrupt it."""
+
+
+class OutputVariable(msgspec.Struct, frozen=True, kw_only=True):
+    """A declared output variable; its values are texts whatever its type."""
+
+    default: str = ""
+    type: Literal["string", "number", "integer", "boolean"] = "string"
+    enum: tuple[str, ...] = ()
+    """The only values that are taken; empty = all of the type."""
+
+
+class BargeIn(msgspec.Struct, frozen=True, kw_only=True):
+    """When the caller's speech stops the agent's."""
+
+    enabled: bool = True
+    min_speech: float = 0.0
+    """Seconds that the caller has to speak first; 0 = at once."""
+    resume: bool = False
+    """After a false alarm (speech that was too short, or no words) the agent goes on where it was interrupted."""
+
+    @property
+    def decided_here(self) -> bool:
+        """The gateway interrupts and asks for answers, not the server (see openai-realtime.md §4, trap 32)."""
+        return self.min_speech > 0 or self.resume
+
+
+class NoInput(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens when the caller stays silent."""
+
+    after: float
+    """Seconds since the caller heard the last of the agent, or was last heard."""
+    prompts: tuple[Prompt, ...]
+    """What the agent says each time; after the last one the call ends."""
+    goodbye: Prompt
+    """What the agent says then."""
+
+
+class CallLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """When a call has lasted long enough; None = no such limit."""
+
+    max_duration: float | None = None
+    """Seconds since `opened`."""
+    warn_before: float = 60.0
+    """Seconds before the end of `max_duration` at which the model is told to come to an end."""
+    max_turns: int | None = None
+    """Turns of the caller."""
+    max_cost: float | None = None
+    """US dollars, as far as the model's prices are known."""
+    goodbye: Prompt = Prompt(instructions="The call has lasted as long as it may. Tell the caller so and say goodbye.")
+
+
+class Filler(msgspec.Struct, frozen=True, kw_only=True):
+    """What the caller hears while tools run."""
+
+    after: float
+    """Seconds of silence until the first, while a tool runs."""
+    every: float
+    """Seconds of silence until each further one."""
+    prompts: tuple[Prompt, ...]
+    """In turn, the last one over and over."""
+
+
+class CollectDigits(msgspec.Struct, frozen=True, kw_only=True):
+    """How `collect_digits` works for this agent."""
+
+    timeout: float = 10.0
+    """Seconds for the first digit, from when the caller has heard what was asked."""
+    between: float = 4.0
+    """Seconds for each further one."""
+    total: float = 60.0
+    """Seconds for all of them."""
+    secret_tool: str | None = None
+    """Name of the tool that gets secret digits; None = the agent may not ask for secrets."""
+
+
+class ToolPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the call has to know of a tool that the shell runs."""
+
+    confirm: bool = False
+    """The caller has to say yes first."""
 
 
 class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,24 +110,40 @@ class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Payload of the one `session.update`: instructions rendered, PCMU both ways, tools declared."""
     mode: Literal["talk", "listen"] = "talk"
     """`listen` opens no Realtime session, never speaks and sends no events."""
-    greeting: Greeting | None = None
+    notice: Prompt | None = None
+    """Said before the greeting, word for word (legal notice)."""
+    greeting: Prompt | None = None
     """None: the agent waits for the caller."""
-    outputs: Mapping[str, str] = {}
-    """Declared output variables with their defaults."""
-    tools: frozenset[str] = frozenset()
-    """Names of the function tools that the shell runs (not those of call control)."""
+    outputs: Mapping[str, OutputVariable] = {}
+    """Declared output variables."""
+    tools: Mapping[str, ToolPlan] = {}
+    """The function tools that the shell runs (not those of call control)."""
+    barge_in: BargeIn = BargeIn()
+    no_input: NoInput | None = None
+    """None: a silent caller is left in peace."""
+    limits: CallLimits = CallLimits()
+    filler: Filler | None = None
+    """None: the caller waits for tools in silence, unless the model says something of itself."""
+    collect_digits: CollectDigits | None = None
+    """None: the model cannot ask for digits."""
     dtmf_timeout: float = 1.5
     """Seconds without a further digit after which collected DTMF digits go to the model; `#` sends them at once."""
-    bot_turn_response: bool = True
+    bot_turn_response: bool = False
     """Tell Genesys the text of each agent turn in a `bot_turn_response` event."""
+    goodbye: Prompt | None = None
+    """Said when the agent ends the call; None = the model says goodbye itself, and is asked for it if it did not."""
+    handover: Prompt | None = None
+    """The same for an escalation."""
     goodbye_timeout: float = 10.0
     """Seconds that a promised goodbye may take to begin before the call ends without it."""
+    summary: Literal["escalated", "always", "never"] = "escalated"
+    """Which ends get a summary in the model's words; all others get the last words of both sides."""
 
     @property
     def interruptible(self) -> bool:
         """The agent stops talking when the caller speaks."""
         detection = self._turn_detection
-        return detection is None or detection.interrupt_response is not False
+        return self.barge_in.enabled and (detection is None or detection.interrupt_response is not False)
 
     @property
     def answers_itself(self) -> bool:

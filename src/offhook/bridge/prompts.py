@@ -3,14 +3,14 @@
 `instructions` of a response replace those of the session (openai-realtime.md trap 22), so the persona goes along.
 """
 
-from offhook.bridge.plan import Greeting
+from offhook.bridge.plan import Prompt
 
 
 def _with_persona(persona: str, task: str) -> str:
     return f"{persona}\n\n# Now\n{task}" if persona else task
 
 
-def greeting(persona: str, wanted: Greeting) -> str:
+def greeting(persona: str, wanted: Prompt) -> str:
     """Instructions for the first response of a call."""
     if wanted.text is not None:
         return _with_persona(

@@ -46,15 +46,16 @@ def escalate() -> ToolDefinition:
     )
 
 
-def set_outputs(descriptions: Mapping[str, str]) -> ToolDefinition:
-    """Return the definition of ``set_outputs({NAME: value})`` for declared output variables and what they mean."""
-    parameters = _strings((), **descriptions)
-    for name, text in descriptions.items():
-        if not text:
-            del parameters["properties"][name]["description"]
+def set_outputs(schemas: Mapping[str, Mapping[str, Any]]) -> ToolDefinition:
+    """Return the definition of ``set_outputs({NAME: value})`` for declared output variables and their JSON schemas."""
     return ToolDefinition(
         SET_OUTPUTS,
-        "Note results of the call, as soon as you know them. Each call replaces the values that it names; "
-        "all values are text.",
-        {**parameters, "minProperties": 1},
+        "Note results of the call, as soon as you know them. Each call replaces the values that it names.",
+        {
+            "type": "object",
+            "properties": {name: dict(schema) for name, schema in schemas.items()},
+            "required": [],
+            "additionalProperties": False,
+            "minProperties": 1,
+        },
     )

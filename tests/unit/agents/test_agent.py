@@ -5,7 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from offhook.agents import Agent
-from offhook.agents.settings import FixedGreeting, RetentionRatio, SemanticVad, ServerVad
+from offhook.agents.settings import RetentionRatio, SemanticVad, ServerVad
+from offhook.agents.wording import Wording
 from offhook.tools import ToolSet, tool
 from tests.unit.tools import sample
 
@@ -27,7 +28,7 @@ def test_defaults() -> None:
     assert agent.transcription is not None
     assert agent.transcription.model == "gpt-transcribe"
     assert agent.tools == ()
-    assert agent.bot_turn_response
+    assert not agent.bot_turn_response
 
 
 def test_an_agent_does_not_change() -> None:
@@ -120,8 +121,8 @@ def test_all_errors_come_at_once() -> None:
         ("turn_detection", {"type": "semantic_vad"}, lambda a: a.turn_detection == SemanticVad()),
         ("turn_detection", SemanticVad(eagerness="high"), lambda a: a.turn_detection.eagerness == "high"),
         ("greeting", "Hello", lambda a: a.greeting == "Hello"),
-        ("greeting", {"text": "Hello"}, lambda a: a.greeting == FixedGreeting(text="Hello")),
-        ("greeting", FixedGreeting(text="Hello"), lambda a: a.greeting == FixedGreeting(text="Hello")),
+        ("greeting", {"text": "Hello"}, lambda a: a.greeting == Wording(text="Hello")),
+        ("greeting", Wording(text="Hello"), lambda a: a.greeting == Wording(text="Hello")),
         ("truncation", "disabled", lambda a: a.truncation == "disabled"),
         ("truncation", {"retention_ratio": 0.8}, lambda a: a.truncation == RetentionRatio(retention_ratio=0.8)),
         ("tool_choice", {"name": "x"}, lambda a: a.tool_choice.name == "x"),
@@ -145,7 +146,7 @@ def test_settings(setting: str, value: object, check: Callable[[Any], bool]) -> 
         ("turn_detection", {"idle_timeout_ms": 100}, ("turn_detection", "server_vad", "idle_timeout_ms")),
         ("turn_detection", {"threshold": float("nan")}, ("turn_detection", "server_vad", "threshold")),
         ("greeting", 5, ("greeting", "(plain)")),
-        ("greeting", {"txt": "x"}, ("greeting", "(structured)", "text")),
+        ("greeting", {"txt": "x"}, ("greeting", "(structured)", "txt")),
         ("truncation", "x", ("truncation", "(plain)")),
         ("truncation", {"retention_ratio": 2}, ("truncation", "(structured)", "retention_ratio")),
         ("tool_choice", "x", ("tool_choice", "(plain)")),

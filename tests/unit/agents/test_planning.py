@@ -7,7 +7,7 @@ from openai.types.realtime import RealtimeSessionCreateRequest
 
 from offhook.agents import Agent, ConnectorPath, PlanError, call_context, plan_call
 from offhook.audiohook import Media, OpenParameters, Participant
-from offhook.bridge.plan import CallPlan, Greeting
+from offhook.bridge.plan import CallPlan, OutputVariable, Prompt
 from offhook.tools import ToolSet
 from tests.unit.tools import sample
 
@@ -125,8 +125,8 @@ def test_tools_of_both_kinds_are_declared() -> None:
     assert [declared["name"] for declared in data["tools"]] == ["order_status", "escalate", "end_call", "set_outputs"]
     assert all(declared["type"] == "function" for declared in data["tools"])
     assert list(data["tools"][3]["parameters"]["properties"]) == ["INTENT", "OTHER"]
-    assert made.tools == {"order_status"}
-    assert made.outputs == {"INTENT": "none", "OTHER": ""}
+    assert list(made.tools) == ["order_status"]
+    assert made.outputs == {"INTENT": OutputVariable(default="none"), "OTHER": OutputVariable()}
 
 
 def test_instructions_and_greeting_are_rendered() -> None:
@@ -135,8 +135,8 @@ def test_instructions_and_greeting_are_rendered() -> None:
         greeting="Greet {{ call.ani_name }}.",
     )
     assert made.session.instructions == "For Acme, +15550100, call-1, 2."
-    assert made.greeting == Greeting(instructions="Greet Ann.")
-    assert plan(greeting={"text": "Welcome to {{ input.COMPANY }}."}).greeting == Greeting(text="Welcome to Acme.")
+    assert made.greeting == Prompt(instructions="Greet Ann.")
+    assert plan(greeting={"text": "Welcome to {{ input.COMPANY }}."}).greeting == Prompt(text="Welcome to Acme.")
 
 
 def test_no_greeting() -> None:

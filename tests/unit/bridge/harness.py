@@ -15,13 +15,14 @@ from offhook.bridge import (
     CallPlan,
     CallState,
     Command,
-    Greeting,
+    Prompt,
     RecordMoment,
     RecordTurn,
     SelectAgent,
     ToolOutcome,
     Turn,
 )
+from offhook.bridge.plan import OutputVariable, ToolPlan
 from tests.unit.bridge.genesys import ORGANIZATION, SESSION, Messages, Playback
 
 START = 1000.0
@@ -46,14 +47,15 @@ def plan(**changes: Any) -> CallPlan:
     settings: dict[str, Any] = {
         "agent": "support",
         "session": session(),
-        "tools": frozenset({"order_status", "weather"}),
-        "outputs": {"INTENT": "", "ESCALATE": "false"},
+        "tools": {"order_status": ToolPlan(), "weather": ToolPlan()},
+        "outputs": {"INTENT": OutputVariable(), "ESCALATE": OutputVariable(default="false")},
+        "bot_turn_response": True,
         **changes,
     }
     return CallPlan(**settings)
 
 
-GREETED = plan(greeting=Greeting(instructions="Greet the caller."))
+GREETED = plan(greeting=Prompt(instructions="Greet the caller."))
 
 
 def speech(milliseconds: float, first: int = 0) -> bytes:

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from offhook.bridge import CallEnded, CallState, Greeting, InvokeTool
+from offhook.bridge import CallEnded, CallState, InvokeTool, Prompt
 from tests.unit.bridge.genesys import Playback
 from tests.unit.bridge.harness import Harness, plan, within_budget
 
@@ -36,7 +36,7 @@ class CallMachine(RuleBasedStateMachine):
     @initialize(start_delay=st.sampled_from((0.0, 0.1, 0.2)), reports=st.booleans(), greeting=st.booleans())
     def begin(self, start_delay: float, reports: bool, greeting: bool) -> None:
         self.harness = Harness(
-            plan(greeting=Greeting(instructions="Greet.") if greeting else None),
+            plan(greeting=Prompt(instructions="Greet.") if greeting else None),
             playback=Playback(start_delay),
             reports=("playback_started", "playback_completed") if reports else (),
             report_delay=0.02,

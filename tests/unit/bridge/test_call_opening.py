@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from offhook.bridge import Call, CallEnded, CallState, CloseRealtime, ConnectRealtime, Greeting, SelectAgent
+from offhook.bridge import Call, CallEnded, CallState, CloseRealtime, ConnectRealtime, Prompt, SelectAgent
 from tests.unit.bridge.genesys import PCMU
 from tests.unit.bridge.harness import START, Harness, plan, speech
 
@@ -281,7 +281,7 @@ def test_ended_from_outside_while_probed_changes_nothing() -> None:
 
 
 def test_listening_says_nothing_and_connects_nothing() -> None:
-    harness = Harness(plan(mode="listen", greeting=Greeting(text="Hi.")))
+    harness = Harness(plan(mode="listen", greeting=Prompt(text="Hi.")))
     harness.open()
     for _ in range(20):
         harness.caller_audio(speech(200))

@@ -174,7 +174,7 @@ def test_set_outputs() -> None:
     harness.ai.done()
     assert [output["output"] for output in outputs(harness)] == [
         '{"ok":true}',
-        '{"error":"unknown names; the outputs are: ESCALATE, INTENT"}',
+        '{"error":"unknown names: COLOUR; the outputs are: ESCALATE, INTENT"}',
     ]
     assert len(harness.ai.received("response.create")) == 1
     harness.end()

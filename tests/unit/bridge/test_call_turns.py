@@ -3,7 +3,7 @@
 import pytest
 
 from offhook import realtime as rt
-from offhook.bridge import CallState, Greeting
+from offhook.bridge import CallState, Prompt
 from offhook.bridge.agent_turns import MAX_RUNNING
 from tests.unit.bridge.harness import GREETED, START, Harness, plan, session, speech
 
@@ -18,7 +18,7 @@ def test_the_model_words_the_greeting_and_stays_itself() -> None:
 
 
 def test_fixed_words() -> None:
-    harness = Harness(plan(greeting=Greeting(text="Welcome to Acme. This call is recorded."))).ready()
+    harness = Harness(plan(greeting=Prompt(text="Welcome to Acme. This call is recorded."))).ready()
     create = harness.ai.take("response.create")["response"]
     assert create["instructions"].startswith("You are Ada of Acme.")
     assert create["instructions"].endswith("nothing else: Welcome to Acme. This call is recorded.")
@@ -27,7 +27,7 @@ def test_fixed_words() -> None:
 def test_an_agent_without_instructions_greets_too() -> None:
     config = session()
     bare = rt.SessionConfig(audio=config.audio)
-    harness = Harness(plan(session=bare, greeting=Greeting(instructions="Greet."))).ready()
+    harness = Harness(plan(session=bare, greeting=Prompt(instructions="Greet."))).ready()
     assert "Greet." in harness.ai.take("response.create")["response"]["instructions"]
 
 

@@ -6,8 +6,10 @@ import msgspec
 import pytest
 
 from offhook import realtime as rt
-from offhook.bridge import CallPlan, Greeting, control, prompts
+from offhook.bridge import CallPlan, Prompt, control, prompts
 from offhook.bridge.keypad import MAX_DIGITS, Keypad, as_text
+from offhook.bridge.outputs import OutputVariables
+from offhook.bridge.plan import OutputVariable
 from offhook.bridge.retries import DELAYS, Retries
 from offhook.bridge.state import TRANSITIONS, CallState, edges
 from tests.unit.bridge.harness import plan, session
@@ -52,11 +54,11 @@ class TestKeypad:
 
 
 class TestControl:
-    OUTPUTS: ClassVar[dict[str, str]] = {"INTENT": "", "COUNT": "0"}
+    OUTPUTS: ClassVar[dict[str, OutputVariable]] = {"INTENT": OutputVariable(), "COUNT": OutputVariable(default="0")}
 
     def run(self, name: str, arguments: str) -> tuple[control.ControlResult, dict[str, str]]:
-        outputs = dict(self.OUTPUTS)
-        return control.run(name, arguments, outputs), outputs
+        outputs = OutputVariables(self.OUTPUTS)
+        return control.run(name, arguments, outputs), outputs.values
 
     def test_end_call(self) -> None:
         result, _ = self.run("end_call", '{"reason":"all done"}')
@@ -79,8 +81,8 @@ class TestControl:
     @pytest.mark.parametrize(
         ("name", "arguments", "told"),
         [
-            ("set_outputs", '{"SECRET":"x","INTENT":"y"}', "unknown names; the outputs are: COUNT, INTENT"),
-            ("set_outputs", '{"INTENT":"' + "x" * 4001 + '"}', "longer than 4000 characters: INTENT"),
+            ("set_outputs", '{"SECRET":"x","INTENT":"y"}', "unknown names: SECRET; the outputs are: COUNT, INTENT"),
+            ("set_outputs", '{"INTENT":"' + "x" * 4001 + '"}', "INTENT is longer than 4000 characters"),
             ("set_outputs", "not json", "not a JSON object"),
             ("end_call", "[1]", "not a JSON object"),
             ("end_call", "[" * 100_000, "not a JSON object"),
@@ -91,7 +93,7 @@ class TestControl:
         result, outputs = self.run(name, arguments)
         assert told in msgspec.json.decode(result.output)["error"]
         assert result.outcome is None
-        assert outputs == self.OUTPUTS
+        assert outputs == OutputVariables(self.OUTPUTS).values
 
 
 class TestRetries:
@@ -129,15 +131,15 @@ class TestRetries:
 class TestPrompts:
     def test_the_persona_goes_along(self) -> None:
         for text in (
-            prompts.greeting("You are Ada.", Greeting(instructions="Greet.")),
-            prompts.greeting("You are Ada.", Greeting(text="Welcome to Acme.")),
+            prompts.greeting("You are Ada.", Prompt(instructions="Greet.")),
+            prompts.greeting("You are Ada.", Prompt(text="Welcome to Acme.")),
             prompts.goodbye("You are Ada.", escalated=True),
             prompts.goodbye("You are Ada.", escalated=False),
         ):
             assert text.startswith("You are Ada.\n\n# Now\n")
 
     def test_fixed_words(self) -> None:
-        assert prompts.greeting("", Greeting(text="Welcome to Acme.")).endswith("nothing else: Welcome to Acme.")
+        assert prompts.greeting("", Prompt(text="Welcome to Acme.")).endswith("nothing else: Welcome to Acme.")
 
     def test_escalation_has_other_words(self) -> None:
         assert "colleague" in prompts.goodbye("", escalated=True)

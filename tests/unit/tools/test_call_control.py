@@ -22,11 +22,12 @@ def test_escalate() -> None:
 
 
 def test_set_outputs() -> None:
-    definition = call_control.set_outputs({"INTENT": "What was wanted.", "B": ""})
+    schemas = {"INTENT": {"type": "string", "description": "What was wanted."}, "B": {"type": "string"}}
+    definition = call_control.set_outputs(schemas)
     assert definition.name == "set_outputs"
     assert definition.parameters == {
         "type": "object",
-        "properties": {"INTENT": {"type": "string", "description": "What was wanted."}, "B": {"type": "string"}},
+        "properties": schemas,
         "required": [],
         "additionalProperties": False,
         "minProperties": 1,

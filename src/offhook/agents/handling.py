@@ -1,0 +1,79 @@
+"""Settings of an agent for how a call is carried: interruption, silence, waiting, limits, language."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from offhook.agents.wording import PromptSetting, Template
+from offhook.bridge.plan import BargeIn
+from offhook.tools.settings import Settings
+
+
+class BargeInSettings(Settings):
+    """When the caller's speech stops the agent's."""
+
+    enabled: bool = Field(default=True, description="false: the agent always speaks to its end.")
+    min_speech_ms: int = Field(
+        default=0, ge=0, le=5_000, description="How long the caller has to speak first; 0 stops the agent at once."
+    )
+    resume: bool = Field(
+        default=False,
+        description="After a false alarm - a noise, a cough, no words - the agent goes on where it was interrupted.",
+    )
+
+    def policy(self) -> BargeIn:
+        """Return the settings as the call wants them."""
+        return BargeIn(enabled=self.enabled, min_speech=self.min_speech_ms / 1000, resume=self.resume)
+
+
+class NoInput(Settings):
+    """What to do about a caller who says nothing; measured from what the caller has heard."""
+
+    after: float = Field(default=8.0, ge=1, le=300, description="Seconds of silence.")
+    prompts: Annotated[Sequence[PromptSetting], Field(min_length=1, max_length=10), AfterValidator(tuple)] = Field(
+        default=("Ask in a few words whether the caller is still there.",) * 2,
+        description="What the agent says each time, as for the greeting.",
+    )
+    goodbye: PromptSetting = Field(
+        default="The caller does not answer. Say in one short sentence that you are ending the call, and say goodbye.",
+        description="What the agent says after the last one, before it ends the call.",
+    )
+
+
+class Filler(Settings):
+    """What the caller hears while a tool takes its time."""
+
+    after: float = Field(default=3.0, ge=0.5, le=60, description="Seconds of silence until the first.")
+    every: float = Field(default=10.0, ge=2, le=300, description="Seconds of silence until each further one.")
+    prompts: Annotated[Sequence[PromptSetting], Field(min_length=1, max_length=10), AfterValidator(tuple)] = Field(
+        default=("Tell the caller in a few words that it takes a moment. Promise nothing.",),
+        description="In turn, the last one over and over; as for the greeting.",
+    )
+
+
+class AgentLimits(Settings):
+    """When a call has lasted long enough: the agent says so, and the outcome is `limit`."""
+
+    max_duration: float | None = Field(
+        default=840.0, gt=0, description="Seconds; Genesys itself ends every session after 15 minutes."
+    )
+    warn_before: float = Field(
+        default=60.0, ge=0, description="Seconds before it at which the model is told to come to an end; 0 = never."
+    )
+    max_turns: int | None = Field(default=None, ge=1, description="Turns of the caller.")
+    max_cost: float | None = Field(default=None, gt=0, description="US dollars, as far as prices are known.")
+    goodbye: PromptSetting = Field(
+        default="The call has lasted as long as it may. Tell the caller so in one short sentence and say goodbye.",
+        description="What the agent says then.",
+    )
+
+
+class LanguageSettings(Settings):
+    """What is different in a language."""
+
+    voice: str | None = Field(default=None, min_length=1, description="Fixed when the call begins.")
+    instructions: Template | None = Field(default=None, description="Take the place of the agent's.")
+    transcription: str | None = Field(
+        default=None, min_length=2, description="Language of the transcription, ISO 639-1."
+    )

@@ -1,0 +1,122 @@
+"""What an agent says of itself - greeting, goodbye, "one moment" - as it is configured, in any language."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+
+from offhook.agents.templates import TemplateFault, compile_template
+from offhook.audio.wav import read_wav
+from offhook.bridge.plan import Prompt
+from offhook.tools import CallContext
+from offhook.tools.settings import EITHER, Plain, Settings, Structured
+
+#: Longest recording; what is longer was named by mistake.
+MAX_RECORDING_SECONDS = 120
+
+T = TypeVar("T")
+
+
+def _check_template(text: str) -> str:
+    try:
+        compile_template(text)
+    except TemplateFault as fault:
+        raise PydanticCustomError("template", "{problem}", {"problem": fault.text, "line": fault.line}) from fault
+    return text
+
+
+@lru_cache(maxsize=256)
+def load_recording(file: str) -> bytes:
+    """Return the sound of a WAV file as 8 kHz µ-law.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no WAV file, or too long.
+    """
+    audio = read_wav(Path(file).read_bytes())
+    if not audio or len(audio) > MAX_RECORDING_SECONDS * 8000:
+        raise ValueError(f"a recording has up to {MAX_RECORDING_SECONDS} seconds")
+    return audio
+
+
+def _check_recording(file: str) -> str:
+    try:
+        load_recording(file)
+    except OSError as error:
+        raise PydanticCustomError("recording", "cannot be read ({why})", {"why": error.strerror or "?"}) from error
+    except ValueError as error:
+        raise PydanticCustomError("recording", "{problem}", {"problem": str(error)}) from error
+    return file
+
+
+Template = Annotated[str, AfterValidator(_check_template)]
+Text = Annotated[Template, Field(min_length=1)]
+Recording = Annotated[str, Field(min_length=1), AfterValidator(_check_recording)]
+Language = Annotated[str, Field(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+TextByLanguage = Annotated[
+    Annotated[Text, Plain] | Annotated[dict[Language, Text], Field(min_length=1), Structured], EITHER
+]
+RecordingByLanguage = Annotated[
+    Annotated[Recording, Plain] | Annotated[dict[Language, Recording], Field(min_length=1), Structured], EITHER
+]
+
+
+class Wording(Settings):
+    """One prompt: an instruction to the model, exact words, or a recording; by language where that matters."""
+
+    instructions: TextByLanguage | None = Field(default=None, description="What to say, in the model's own words.")
+    text: TextByLanguage | None = Field(
+        default=None, description="The exact words; beside wav, what the recording says."
+    )
+    wav: RecordingByLanguage | None = Field(default=None, description="A recording, played as it is: a WAV file.")
+    protected: bool = Field(default=False, description="The caller cannot interrupt it.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        wanted = [self.instructions is not None, self.text is not None or self.wav is not None]
+        if sum(wanted) != 1:
+            error = PydanticCustomError("prompt", "needs instructions, or text, or wav (text then says what is in it)")
+            details: InitErrorDetails = {"type": error, "loc": (), "input": None}
+            raise ValidationError.from_exception_data("Wording", [details])
+        return self
+
+
+#: A plain text is an instruction to the model.
+PromptSetting = Annotated[Annotated[Template, Plain] | Annotated[Wording, Structured], EITHER]
+
+
+def render_prompt(setting: str | Wording | None, context: CallContext) -> Prompt | None:
+    """Return the prompt for one call, in its language; None if there is nothing to say. PlanError as for templates."""
+    if isinstance(setting, str):
+        setting = Wording(instructions=setting) if setting.strip() else None
+    if setting is None:
+        return None
+    instructions, text = (
+        _render(in_language(choice, context.language), context) for choice in (setting.instructions, setting.text)
+    )
+    recording = in_language(setting.wav, context.language)
+    if recording is not None:
+        return Prompt(text=text or "", audio=load_recording(recording), protected=setting.protected)
+    if not instructions and not text:
+        return None
+    return Prompt(instructions=instructions, text=text, protected=setting.protected)
+
+
+def in_language(choice: T | Mapping[str, T] | None, language: str) -> T | None:
+    """Return what is meant for a language: ``de-at``, else ``de``, else any ``de-…``, else the first of all."""
+    if not isinstance(choice, Mapping):
+        return choice
+    by_tag: dict[str, Any] = {tag.lower(): value for tag, value in choice.items()}
+    wanted = language.lower()
+    primary = wanted.split("-", 1)[0]
+    near = (tag for tag in by_tag if tag.split("-", 1)[0] == primary)
+    tag = next((tag for tag in (wanted, primary, *near) if tag in by_tag), next(iter(by_tag)))
+    found: T = by_tag[tag]
+    return found
+
+
+def _render(source: str | None, context: CallContext) -> str | None:
+    return (compile_template(source).render(context).strip() or None) if source is not None else None
