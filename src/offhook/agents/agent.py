@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
+from offhook.agents import wording
 from offhook.agents.entries import ToolEntry
 from offhook.agents.handling import AgentLimits, BargeInSettings, Filler, LanguageSettings, NoInput
 from offhook.agents.settings import (
@@ -108,6 +109,24 @@ class Agent(Settings):
         if problems:
             raise ValidationError.from_exception_data("Agent", problems)
         return self
+
+    def in_language(self, language: str) -> "Agent":
+        """Return the agent as it is in a language: its own settings for it, and a transcription that expects it.
+
+        Without a language of its own the transcription takes that of the call, since it mistakes short turns for
+        another one (openai-realtime.md trap 28); `auto` leaves it to guess.
+        """
+        settings = wording.in_language(self.languages, language, default=None)
+        transcription = self.transcription
+        if transcription is not None:
+            spoken = settings.transcription if settings is not None else None
+            guess = language.split("-", 1)[0].lower()
+            tongue = spoken or transcription.language or (guess if len(guess) == 2 else None)
+            transcription = transcription.model_copy(update={"language": None if tongue == "auto" else tongue})
+        changes: dict[str, object] = {"transcription": transcription}
+        if settings is not None:
+            changes |= {name: value for name in ("voice", "instructions") if (value := getattr(settings, name))}
+        return self.model_copy(update=changes)
 
     @property
     def tool_entries(self) -> tuple[Tool | ToolSource, ...]:

@@ -32,6 +32,7 @@ def plan_call(
     ``call_id`` is our own ID of the call; ``tools`` are those of the agent that can be used at the moment.
     """
     context = call_context(agent, name, open_parameters, connector, call_id=call_id)
+    agent = agent.in_language(context.language)
     definitions = [tool.definition for tool in tools]
     session = session_config(
         agent, compile_template(agent.instructions).render(context), [*definitions, *_call_control(agent)]
@@ -94,9 +95,9 @@ def _number(address: str) -> str:
     return address
 
 
-def _no_input(settings: NoInput | None, context: CallContext) -> bridge.NoInput | None:
+def _no_input(settings: NoInput | None, context: CallContext) -> bridge.NoInput:
     if settings is None:
-        return None
+        return bridge.NoInput()
     return bridge.NoInput(
         after=settings.after,
         prompts=_prompts(settings.prompts, context),
@@ -114,9 +115,13 @@ def _limits(settings: AgentLimits, context: CallContext) -> bridge.CallLimits:
     )
 
 
-def _filler(settings: Filler | None, context: CallContext) -> bridge.Filler | None:
+def _filler(settings: Filler | None, context: CallContext) -> bridge.Filler:
     prompts = () if settings is None else _prompts(settings.prompts, context)
-    return bridge.Filler(after=settings.after, every=settings.every, prompts=prompts) if settings and prompts else None
+    return (
+        bridge.Filler(after=settings.after, every=settings.every, prompts=prompts)
+        if settings and prompts
+        else bridge.Filler()
+    )
 
 
 def _prompts(settings: Sequence[str | Wording], context: CallContext) -> tuple[bridge.Prompt, ...]:

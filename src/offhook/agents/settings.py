@@ -74,7 +74,8 @@ class Transcription(Settings):
     language: str | None = Field(
         default=None,
         min_length=2,
-        description="ISO 639-1, like en. Without it short turns may be taken for another language.",
+        description="ISO 639-1, like en; left out: that of the call. auto lets it guess, and it may take short turns "
+        "for another language.",
     )
     prompt: str | None = Field(
         default=None, min_length=1, description="Text that shows the style or the words to expect."

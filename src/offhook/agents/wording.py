@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
@@ -18,6 +18,7 @@ from offhook.tools.settings import EITHER, Plain, Settings, Structured
 MAX_RECORDING_SECONDS = 120
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 
 def _check_template(text: str) -> str:
@@ -95,9 +96,9 @@ def render_prompt(setting: str | Wording | None, context: CallContext) -> Prompt
     if setting is None:
         return None
     instructions, text = (
-        _render(in_language(choice, context.language), context) for choice in (setting.instructions, setting.text)
+        _render(_spoken(choice, context.language), context) for choice in (setting.instructions, setting.text)
     )
-    recording = in_language(setting.wav, context.language)
+    recording = _spoken(setting.wav, context.language)
     if recording is not None:
         return Prompt(text=text or "", audio=load_recording(recording), protected=setting.protected)
     if not instructions and not text:
@@ -105,17 +106,20 @@ def render_prompt(setting: str | Wording | None, context: CallContext) -> Prompt
     return Prompt(instructions=instructions, text=text, protected=setting.protected)
 
 
-def in_language(choice: T | Mapping[str, T] | None, language: str) -> T | None:
-    """Return what is meant for a language: ``de-at``, else ``de``, else any ``de-…``, else the first of all."""
-    if not isinstance(choice, Mapping):
-        return choice
-    by_tag: dict[str, Any] = {tag.lower(): value for tag, value in choice.items()}
+def in_language(choices: Mapping[str, T], language: str, default: D) -> T | D:
+    """Return what is meant for a language: ``de-at``, else ``de``, else any ``de-…``, else `default`."""
+    by_tag = {tag.lower(): value for tag, value in choices.items()}
     wanted = language.lower()
     primary = wanted.split("-", 1)[0]
     near = (tag for tag in by_tag if tag.split("-", 1)[0] == primary)
-    tag = next((tag for tag in (wanted, primary, *near) if tag in by_tag), next(iter(by_tag)))
-    found: T = by_tag[tag]
-    return found
+    return next((by_tag[tag] for tag in (wanted, primary, *near) if tag in by_tag), default)
+
+
+def _spoken(choice: str | Mapping[str, str] | None, language: str) -> str | None:
+    """Return what is said in a language; in one that is not there, that of the first."""
+    if choice is None or isinstance(choice, str):
+        return choice
+    return in_language(choice, language, next(iter(choice.values())))
 
 
 def _render(source: str | None, context: CallContext) -> str | None:

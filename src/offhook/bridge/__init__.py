@@ -3,6 +3,7 @@
 from offhook.bridge.call import Call
 from offhook.bridge.commands import (
     CallEnded,
+    ChangeLanguage,
     CloseRealtime,
     Command,
     ConnectRealtime,
@@ -21,6 +22,7 @@ __all__ = [
     "CallEnded",
     "CallPlan",
     "CallState",
+    "ChangeLanguage",
     "CloseRealtime",
     "Command",
     "ConnectRealtime",

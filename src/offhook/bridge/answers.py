@@ -1,13 +1,18 @@
-"""Asking the model for responses: the greeting, answers that nobody else asks for, repetitions, the goodbye."""
+"""Asking the model for responses: what the agent says of itself, answers that nobody else asks for, repetitions."""
 
 from offhook import realtime
 from offhook.bridge import prompts
-from offhook.bridge.plan import CallPlan
+from offhook.bridge.plan import CallPlan, Prompt
 from offhook.bridge.replies import Replies
 from offhook.bridge.retries import Retries
 from offhook.realtime import RealtimeSession, ResponseRequest
 
-GREETING, GOODBYE, REPLY, TURN, RETRY = "greeting", "goodbye", "reply", "turn", "retry"
+NOTICE, GREETING, GOODBYE, FILLER, NO_INPUT = "notice", "greeting", "goodbye", "filler", "no_input"
+"""What the agent says of itself."""
+REPLY, TURN, RETRY = "reply", "turn", "retry"
+"""Answers."""
+ASIDES = frozenset({FILLER, NO_INPUT})
+"""They answer nothing, and are not worth repeating."""
 NOT_WANTED = frozenset({"OH-RT-12", "OH-RT-14"})
 """Refusals of a request that we gave up ourselves."""
 
@@ -16,26 +21,27 @@ class Answers:
     """Every `response.create` of one call.
 
     Attributes:
+        plan: The agent; a change of language brings another one.
         replies: Which inputs are owed an answer.
     """
 
     def __init__(self, plan: CallPlan, session: RealtimeSession) -> None:
         self.replies = Replies()
-        self._plan = plan
+        self.plan = plan
         self._session = session
         self._retries = Retries()
+        self._said: dict[str, Prompt] = {}  # what was last asked for with each tag
 
-    def greet(self, now: float) -> bool:
-        """The agent opens the call; False when it is to wait for the caller."""
-        wanted = self._plan.greeting
-        if wanted is None:
-            return False
-        self._ask(GREETING, now, prompts.greeting(self._persona(), wanted))
-        return True
+    def say(self, tag: str, prompt: Prompt, now: float) -> None:
+        """The agent says something of itself: `NOTICE`, `GREETING`, `GOODBYE`, `FILLER` or `NO_INPUT`."""
+        self._said[tag] = prompt
+        situation = prompts.CONNECTED if tag in (NOTICE, GREETING) else ""
+        self._ask(tag, now, prompts.say(self._persona(), prompt, situation))
 
-    def say_goodbye(self, now: float, *, escalated: bool) -> None:
-        """The agent ends the call without a word: let it say one."""
-        self._ask(GOODBYE, now, prompts.goodbye(self._persona(), escalated=escalated))
+    def protected(self, tag: str | None) -> bool:
+        """Whether the caller must hear the response with this tag to its end."""
+        prompt = self._said.get(tag or "")
+        return prompt is not None and prompt.protected
 
     def answer_turn(self, now: float) -> None:
         """The caller's turn is over, and the server was told not to answer by itself."""
@@ -53,6 +59,8 @@ class Answers:
     def response_started(self, event: realtime.ResponseStarted) -> None:
         """Something is being answered."""
         self._retries.forget()
+        if event.tag in ASIDES:
+            return
         if self.replies.response_started(ours=event.tag == REPLY):
             self._session.withdraw_response(REPLY)
 
@@ -62,7 +70,7 @@ class Answers:
 
     def failed(self, tag: str | None, now: float) -> bool:
         """A response brought nothing, or did not come: it is asked for again later; False when that is no use."""
-        return self._retries.failed(GREETING if tag == GREETING else RETRY, now)
+        return self._retries.failed(tag if tag in (NOTICE, GREETING) else RETRY, now)
 
     def ask_if_due(self, now: float) -> None:
         """Ask for what is owed, or to be repeated, unless a response is running."""
@@ -74,8 +82,8 @@ class Answers:
         if self.replies.owed(now):
             self.replies.requested()
             self._ask(REPLY, now)
-        elif again == GREETING:
-            self.greet(now)
+        elif again in self._said:
+            self.say(again, self._said[again], now)
         elif again is not None:
             self._ask(RETRY, now)
 
@@ -91,10 +99,10 @@ class Answers:
             tag=tag,
             instructions=instructions,
             tool_choice=None if instructions is None else "none",
-            only_if_idle=tag in (GREETING, RETRY),
+            only_if_idle=tag in ASIDES or tag == RETRY or (tag == GREETING and NOTICE not in self._said),
         )
         self._session.request_response(request, now)
 
     def _persona(self) -> str:
-        instructions = self._plan.session.instructions
+        instructions = self.plan.session.instructions
         return instructions if isinstance(instructions, str) else ""

@@ -17,6 +17,7 @@ from offhook.audiohook.messages import CLOSE_REASONS
 from offhook.bridge import moments
 from offhook.bridge.commands import (
     CallEnded,
+    ChangeLanguage,
     CloseRealtime,
     Command,
     ConnectRealtime,
@@ -29,9 +30,6 @@ from offhook.bridge.ending import Ending
 from offhook.bridge.outputs import OutputVariables
 from offhook.bridge.plan import CallPlan
 from offhook.bridge.state import TRANSITIONS, CallState
-
-MAX_SUMMARY = 500
-"""Characters of the plain summary of a call."""
 
 
 class Call:
@@ -76,6 +74,7 @@ class Call:
             audiohook.DtmfReceived: self._on_dtmf,
             audiohook.PlaybackStarted: self._on_playback_started,
             audiohook.PlaybackCompleted: self._on_playback_completed,
+            audiohook.LanguageUpdated: self._on_language,
             audiohook.ClientPaused: self._on_paused,
             audiohook.ClientResumed: self._on_resumed,
             audiohook.AudioDiscarded: self._on_discarded,
@@ -148,6 +147,12 @@ class Call:
         """
         if self.state is CallState.SELECTING:
             self._disconnect(reason, "failed", info.split(" ", 1)[0], info, now)
+
+    def change_language(self, plan: CallPlan, now: float) -> None:
+        """Answer `ChangeLanguage`: the same agent, as it is in the other language; its voice and tools stay."""
+        if self.conversation is not None and self._realtime_open:
+            self.conversation.change_language(plan, now)
+            self._step(now)
 
     # The Realtime leg.
 
@@ -283,6 +288,11 @@ class Call:
             self.conversation.playout.playhead.ran_out(now)
             self._moment(moments.PLAYBACK_COMPLETED, now)
 
+    def _on_language(self, event: audiohook.LanguageUpdated, now: float) -> None:
+        if self.conversation is not None and self._realtime_open:
+            self._moment(moments.LANGUAGE, now)
+            self._commands.append(ChangeLanguage(event.language))
+
     def _on_paused(self, event: audiohook.ClientPaused, now: float) -> None:
         if self.conversation is not None:
             self.conversation.pause(now)
@@ -365,12 +375,8 @@ class Call:
         }
 
     def _summary(self) -> str:
-        """The last words of both sides: enough for a colleague to begin with when nobody wrote a better one."""
-        words = self.conversation.last_words if self.conversation is not None else {}
-        parts = [
-            f"{speaker.capitalize()}: {words[speaker]}" for speaker in ("caller", "keypad", "agent") if speaker in words
-        ]
-        return " ".join(parts)[:MAX_SUMMARY]
+        """The summary, or the last that was heard: enough for a colleague to begin with when there is none."""
+        return self.conversation.summary.text_or_last_words if self.conversation is not None else ""
 
     def _move(self, state: CallState) -> None:
         if state not in TRANSITIONS[self.state]:

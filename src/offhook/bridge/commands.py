@@ -15,6 +15,12 @@ class SelectAgent(msgspec.Struct, frozen=True):
     parameters: OpenParameters
 
 
+class ChangeLanguage(msgspec.Struct, frozen=True):
+    """The flow changed the language of the call: answer with `Call.change_language(plan, now)`, or not at all."""
+
+    language: str
+
+
 class ConnectRealtime(msgspec.Struct, frozen=True):
     """Open the Realtime leg; report with `realtime_connected`, then `receive_realtime`, or `realtime_lost`."""
 
@@ -95,4 +101,6 @@ class CallEnded(msgspec.Struct, frozen=True, kw_only=True):
     output_variables: dict[str, str] = {}
 
 
-Command = SelectAgent | ConnectRealtime | CloseRealtime | InvokeTool | RecordTurn | RecordMoment | CallEnded
+Command = (
+    SelectAgent | ChangeLanguage | ConnectRealtime | CloseRealtime | InvokeTool | RecordTurn | RecordMoment | CallEnded
+)

@@ -7,31 +7,54 @@ events to the caller's side. What the agent says is in `agent_turns.py`.
 from collections import deque
 from collections.abc import Callable
 
+import msgspec
+
 from offhook import audiohook, realtime
 from offhook.audiohook import MAX_BINARY_BYTES, ServerSession
 from offhook.audiohook.media import frame_size
 from offhook.bridge import control, moments
 from offhook.bridge.agent_turns import AgentTurns, RunningResponse
-from offhook.bridge.answers import GOODBYE, NOT_WANTED, REPLY, Answers
+from offhook.bridge.answers import (
+    ASIDES,
+    FILLER,
+    GOODBYE,
+    GREETING,
+    NO_INPUT,
+    NOT_WANTED,
+    NOTICE,
+    REPLY,
+    Answers,
+)
 from offhook.bridge.caller_audio import CallerAudio
 from offhook.bridge.commands import Command, RecordMoment, RecordTurn, ToolOutcome
 from offhook.bridge.ending import Ending
+from offhook.bridge.filler import Fillers
 from offhook.bridge.keypad import Keypad, as_text
+from offhook.bridge.language import changed_settings
+from offhook.bridge.limits import Limits
 from offhook.bridge.outputs import OutputVariables
-from offhook.bridge.plan import CallPlan
+from offhook.bridge.plan import CallPlan, Prompt
+from offhook.bridge.playhead import BYTES_PER_SECOND
 from offhook.bridge.playout import PACKET, REPORTED, Playout
+from offhook.bridge.prompts import GOODBYE as MODELS_GOODBYE
+from offhook.bridge.prompts import HANDOVER
+from offhook.bridge.silence import Silence
+from offhook.bridge.summary import Summary
 from offhook.bridge.tool_calls import EndWish, ToolCalls
 from offhook.bridge.transcript import Transcript
-from offhook.realtime import RealtimeSession
+from offhook.realtime import RealtimeSession, SessionConfig
 
 SETUP_LIMIT = 30.0
 """Seconds for the Realtime leg to be dialled and set up; the caller's audio is not held for longer either."""
+LIMIT = "OH-CALL-09"
 NEVER_READY, LOST, GAVE_UP, NO_ANSWER = "OH-RT-02", "OH-CALL-06", "OH-CALL-07", "OH-CALL-08"
 NOT_RUN = '{"error":"not run: the caller interrupted or the call is ending"}'
 _BEFORE_READY = frozenset({realtime.SessionReady, realtime.SessionRefused, realtime.SessionLost})
 """What can be acted on while the session is being set up; a server that talks already means somebody else."""
 MAX_BOT_TEXT = 4_000
 """Characters of an agent turn that are told to Genesys."""
+MAX_LAST_SENTENCE = 5.0
+"""Seconds that the agent may go on with what it is saying when a limit is reached; a longer one is cut."""
 
 
 class Conversation:
@@ -40,7 +63,7 @@ class Conversation:
     Attributes:
         ready: The model listens.
         ending: Set when the call is to end; `Call` brings it about.
-        last_words: What was last heard of each speaker.
+        summary: What was heard, for whoever takes over.
     """
 
     def __init__(self, plan: CallPlan, hook: ServerSession, emit: Callable[[Command], None], now: float) -> None:
@@ -52,13 +75,19 @@ class Conversation:
         self.keypad = Keypad(plan.dtmf_timeout)
         self.ending: Ending | None = None
         self.ready = False
-        self.last_words: dict[str, str] = {}
+        self.summary = Summary(self.realtime)
         self._hook = hook
         self._emit = emit
         self._agent = AgentTurns(self.realtime, hook, self.playout, self.transcript, self._moment)
         self._answers = Answers(plan, self.realtime)
         self.outputs = OutputVariables(plan.outputs)
         self.tool_calls = ToolCalls(plan, self.realtime, self._answers.replies, self.outputs, emit, self._moment)
+        self._silence = Silence(plan.no_input)
+        self._fillers = Fillers(plan.filler)
+        self._limits = Limits(plan.limits, now)
+        self._caller_speaking = False
+        self._quiet_from = now  # nothing was heard or done since, as far as this side of the playout goes
+        self._changes: SessionConfig | None = None  # of the language, before the model was ready
         self._ready_by = now + SETUP_LIMIT
         self._committed: deque[str] = deque(maxlen=16)
         self._keyed = 0
@@ -100,6 +129,8 @@ class Conversation:
         if self.ending or self.caller_audio.paused:
             return
         self._moment(moments.DTMF, now)
+        self._quiet_from = now
+        self._silence.heard()
         if self.plan.interruptible and self.ready:
             self._answers.forget()
             self._agent.interrupt(now, cancel=True)
@@ -114,7 +145,28 @@ class Conversation:
     def resume(self, now: float) -> None:
         """The caller is back."""
         self.caller_audio.resume()
+        self._quiet_from = now
         self._moment(moments.RESUMED, now)
+
+    def change_language(self, plan: CallPlan, now: float) -> None:
+        """The flow changed the language: instructions, transcription and prompts change with it, the voice cannot."""
+        spoken = msgspec.structs.replace(
+            self.plan,
+            session=plan.session,
+            no_input=plan.no_input,
+            filler=plan.filler,
+            limits=plan.limits,
+            goodbye=plan.goodbye,
+            handover=plan.handover,
+        )
+        changes = changed_settings(self.plan.session, spoken.session)
+        self.plan = self._answers.plan = spoken
+        self._silence.settings, self._fillers.settings = spoken.no_input, spoken.filler
+        self._limits.settings = spoken.limits
+        if changes is not None and self.ready:
+            self.realtime.update_session(changes)
+        elif changes is not None:
+            self._changes = changes
 
     def set_writable(self, writable: bool) -> None:
         """The Genesys socket takes more, or is full: audio waits, text never does."""
@@ -124,12 +176,15 @@ class Conversation:
 
     def handle(self, event: realtime.RealtimeEvent, now: float) -> None:
         """Act on one event of the Realtime session."""
+        if self.summary.takes(event):
+            return
         action = self._events.get(type(event))
         if action is not None and (self.ready or type(event) in _BEFORE_READY):
             action(event, now)
 
     def tool_result(self, call_id: str, outcome: ToolOutcome, now: float) -> None:
         """The output of a tool; an unknown call, or one answered before, is ignored."""
+        self._quiet_from = now
         wish = self.tool_calls.finish(call_id, outcome, now)
         if wish is not None and self.ending is None:
             self._end_for_the_agent(wish, None, now)
@@ -140,7 +195,7 @@ class Conversation:
     def end(self, ending: Ending, now: float) -> None:
         """Begin to end the call; the first wish wins. From here on the caller is not listened to (trap: talk-over).
 
-        What the agent is saying is heard first, unless it ends with a goodbye that is awaited already.
+        What the agent is saying is heard first, then the goodbye, if there is to be one.
         """
         if self.ending is not None:
             return
@@ -149,11 +204,40 @@ class Conversation:
         self.keypad.clear()
         self._answers.forget()
         self._moment(moments.ENDING, now, outcome=ending.outcome)
-        speaking = self._agent.speaking
-        if ending.goodbye_by is None and speaking is not None and ending.outcome != "failed":
-            ending.await_goodbye(speaking.response_id, self.plan.goodbye_timeout, now)
-        elif ending.goodbye_by is None:
+        if not self.ready or ending.outcome == "failed":
             ending.drain(self.playout, now)
+            return
+        if self.plan.summary == "always" or (self.plan.summary == "escalated" and ending.outcome == "escalated"):
+            self.summary.ask(ending.words, now)
+        speaking = self._agent.speaking
+        if speaking is not None:
+            ending.await_goodbye(speaking.response_id, self.plan.goodbye_timeout, now)
+        else:
+            self._say_goodbye(ending, now)
+
+    def _say_goodbye(self, ending: Ending, now: float) -> None:
+        """The model has finished what it was saying: the goodbye is next, then the call ends."""
+        goodbye, ending.goodbye = ending.goodbye, None
+        if goodbye is not None and self._say(GOODBYE, goodbye, now):
+            ending.await_goodbye(None, self.plan.goodbye_timeout, now)
+        else:
+            ending.drain(self.playout, now)
+
+    def _say(self, tag: str, prompt: Prompt, now: float) -> bool:
+        """The agent says something of itself; False when that is a recording, which is on its way already."""
+        if prompt.audio is None:
+            self._answers.say(tag, prompt, now)
+            return True
+        self._agent.play_clip(prompt.text or "", prompt.audio, now, protected=prompt.protected)
+        return False
+
+    def _stop_for_limit(self, reason: str, goodbye: Prompt, now: float) -> None:
+        """The call has lasted long enough; a sentence that would go on for long is cut."""
+        left = (self.playout.queued + self.playout.unplayed(now)) / BYTES_PER_SECOND
+        if left > MAX_LAST_SENTENCE or self._agent.speaking is not None:
+            self._agent.interrupt(now, cancel=True)
+        info = f"{LIMIT} the call ended by a limit of the agent: {reason}"
+        self.end(Ending(outcome="limit", reason=reason, info=info, goodbye=goodbye), now)
 
     def hang_up(self, now: float) -> None:
         """The caller's side is over: what they have not heard by now they never will."""
@@ -189,7 +273,14 @@ class Conversation:
             due = self.ending.due_at(self.playout)
             times.append(self.ending.goodbye_by if due is None else due)
         elif self.ready:
-            times += (self.keypad.next_timer(), self._answers.next_timer())
+            quiet = self._quiet_since()
+            times += (
+                self.keypad.next_timer(),
+                self._answers.next_timer(),
+                self._limits.next_timer(),
+                self._fillers.due_at(quiet, waiting=self._answers.replies.waits_for_tools),
+                self._silence.due_at(self._idle_since(quiet)),
+            )
         else:
             times.append(self._ready_by)
         return min((at for at in times if at is not None), default=None)
@@ -209,15 +300,66 @@ class Conversation:
         else:
             self._send_digits(now)
             self._ask_if_due(now)
+            self._break_silence(now)
+            self._check_limits(now)
+
+    def _quiet_since(self) -> float | None:
+        """Since when neither side is heard and nothing of the model is on its way; None = something is."""
+        if self._caller_speaking or self.caller_audio.paused or self.playout.queued:
+            return None
+        if self._agent.speaking is not None or self.realtime.active_response_id is not None:
+            return None
+        return max(self._quiet_from, self.playout.played_at())
+
+    def _idle_since(self, quiet_since: float | None) -> float | None:
+        """The same, with nothing going on behind the scenes either: the caller is the one to speak."""
+        return None if self._answers.replies.waits_for_tools else quiet_since
+
+    def _break_silence(self, now: float) -> None:
+        """The agent says something when nobody has for too long."""
+        quiet = self._quiet_since()
+        filler = self._fillers.due_at(quiet, waiting=self._answers.replies.waits_for_tools)
+        if filler is not None and now >= filler:
+            self._quiet_from = now
+            self._moment(moments.FILLER, now)
+            self._say(FILLER, self._fillers.take(), now)
+        silence = self._silence.due_at(self._idle_since(quiet))
+        if silence is not None and now >= silence:
+            self._quiet_from = now
+            self._moment(moments.NO_INPUT, now)
+            if (prompt := self._silence.take()) is not None:
+                self._say(NO_INPUT, prompt, now)
+            else:
+                self._stop_for_limit("no_input", self._silence.settings.goodbye, now)
+
+    def _check_limits(self, now: float) -> None:
+        """End the call when it has lasted long enough, and tell the model shortly before."""
+        if self.ending is not None:
+            return
+        reason = self._limits.reached(now, self.cost)
+        if reason is not None:
+            self._stop_for_limit(reason, self.plan.limits.goodbye, now)
+        elif (warning := self._limits.warning(now)) is not None:
+            self.realtime.send_item(realtime.system_message(warning))
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars so far; None = the model's prices are not known."""
+        return None
 
     # Session events.
 
     def _on_ready(self, event: realtime.SessionReady, now: float) -> None:
         self.ready = True
         self._moment(moments.AI_READY, now)
+        if self._changes is not None:
+            self.realtime.update_session(self._changes)
+        self._quiet_from = now
         # The greeting is asked for first: if the caller has spoken already, turn detection interrupts it by itself.
-        if self.ending is None and self._answers.greet(now):
-            self._moment(moments.GREETING_REQUESTED, now)
+        for tag, prompt in ((NOTICE, self.plan.notice), (GREETING, self.plan.greeting)):
+            if self.ending is None and prompt is not None:
+                self._say(tag, prompt, now)
+                self._moment(moments.GREETING_REQUESTED, now)
         held = self.caller_audio.open(now)
         if held:
             self.realtime.send_audio(held)
@@ -240,16 +382,21 @@ class Conversation:
 
     def _on_speech_started(self, event: realtime.SpeechStarted, now: float) -> None:
         self._moment(moments.CALLER_STARTED, now)
+        self._caller_speaking = True
         self._answers.caller_started()
         if self.plan.interruptible and self.ending is None:
             self._agent.interrupt(now, cancel=False)
 
     def _on_speech_stopped(self, event: realtime.SpeechStopped, now: float) -> None:
         self._moment(moments.CALLER_STOPPED, now)
+        self._caller_speaking = False
+        self._quiet_from = now
         self._answers.replies.caller_stopped(now)
 
     def _on_committed(self, event: realtime.InputCommitted, now: float) -> None:
         self._committed.append(event.item_id)
+        self._silence.heard()
+        self._limits.turn()
         self.transcript.begin(event.item_id, "caller", event.previous_item_id)
         self.transcript.commit(event.item_id, now, transcribed=self.plan.transcribes)
         if not self.plan.answers_itself and self.ending is None:
@@ -307,6 +454,7 @@ class Conversation:
 
     def _on_response_ended(self, event: realtime.ResponseEnded, now: float) -> None:
         self._moment(moments.RESPONSE_ENDED, now, response_id=event.response_id, status=event.status)
+        self._quiet_from = now
         response = self._agent.response_ended(event)
         if self.ending is not None:
             self._goodbye_progress(self.ending, response, now)
@@ -316,6 +464,7 @@ class Conversation:
             self._moment(moments.PEER_ERROR, now, leg="realtime", code=event.error_code or f"response_{event.status}")
             self._repeat(event.tag, now)
         self._ask_if_due(now)
+        self._check_limits(now)
 
     def _on_response_refused(self, event: realtime.ResponseRefused, now: float) -> None:
         if event.tag == REPLY:
@@ -332,7 +481,7 @@ class Conversation:
             self._answers.ask_if_due(now)
 
     def _repeat(self, tag: str | None, now: float) -> None:
-        if not self._answers.failed(tag, now):
+        if tag not in ASIDES and not self._answers.failed(tag, now):
             self._fail(NO_ANSWER, now)
 
     # Tools and the end that the agent wants.
@@ -349,26 +498,30 @@ class Conversation:
 
     def _end_for_the_agent(self, wish: EndWish, response_id: str | None, now: float) -> None:
         """The model or a tool wants the call to end; what it says meanwhile is the goodbye."""
-        ending = Ending(outcome=wish.outcome, reason=wish.reason, words=wish.words, target=wish.target, promised=True)
-        ending.await_goodbye(response_id, self.plan.goodbye_timeout, now)
+        escalated = wish.outcome == "escalated"
+        fixed = self.plan.handover if escalated else self.plan.goodbye
+        ending = Ending(
+            outcome=wish.outcome,
+            reason=wish.reason,
+            words=wish.words,
+            target=wish.target,
+            goodbye=fixed or (HANDOVER if escalated else MODELS_GOODBYE),
+            unless_spoken=fixed is None and response_id is not None,
+        )
         self.end(ending, now)
 
     def _goodbye_progress(self, ending: Ending, response: RunningResponse, now: float) -> None:
         if ending.goodbye_by is None or response.response_id != ending.response_id:
             return
-        if response.spoke or response.tag == GOODBYE or not ending.promised:
-            ending.drain(self.playout, now)
-        else:
-            # The model ended the call without a word: let it say one.
-            ending.response_id = None
-            self._answers.say_goodbye(now, escalated=ending.outcome == "escalated")
+        if response.spoke and ending.unless_spoken:
+            ending.goodbye = None
+        self._say_goodbye(ending, now)
 
     # What is told to others.
 
     def _record_turns(self, now: float) -> None:
         for turn in self.transcript.settled():
-            if turn.text:
-                self.last_words[turn.speaker] = turn.text
+            self.summary.add(turn)
             self._emit(RecordTurn(turn))
             if turn.speaker == "agent" and turn.text and self.plan.bot_turn_response and self._hook.can_send_audio:
                 text = turn.text[:MAX_BOT_TEXT]

@@ -1,10 +1,14 @@
 """How a call is brought to its end: the goodbye that was promised is heard first, within bounds (design §3).
 
-Two steps: first the model finishes what it says (`awaits_goodbye`), then what is queued is played (`draining`).
+    the model ends its sentence ──▶ the goodbye is said, if one is to be ──▶ what is queued is played ──▶ `disconnect`
+
+Each step has a bound, so that a goodbye without audio, a model that falls silent or a peer that never reports its
+playing costs seconds and no more.
 """
 
 import msgspec
 
+from offhook.bridge.plan import Prompt
 from offhook.bridge.playhead import BYTES_PER_SECOND
 from offhook.bridge.playout import Playout
 
@@ -31,8 +35,10 @@ class Ending(msgspec.Struct, kw_only=True):
     """The reason in the model's words; for the flow, not for logs."""
     target: str = ""
     """Whom the model wants the caller to be connected with."""
-    promised: bool = False
-    """The agent ended the call itself: it is asked for a goodbye if it has not said one."""
+    goodbye: Prompt | None = None
+    """What is to be said before the end."""
+    unless_spoken: bool = False
+    """The goodbye is left out when the response that ends the call has said something itself."""
     response_id: str | None = None
     """Response whose end is the end of the goodbye, once known."""
     goodbye_by: float | None = None
@@ -42,7 +48,7 @@ class Ending(msgspec.Struct, kw_only=True):
     """Whatever remains has to be played by then; set when draining begins."""
 
     def await_goodbye(self, response_id: str | None, patience: float, now: float) -> None:
-        """Something more is to be said, in this response if it has begun."""
+        """Something more is to be said, in this response if it has begun; otherwise in the next one that is ours."""
         self.response_id = response_id
         self.goodbye_by = now + patience
         self.latest_goodbye = now + MAX_GOODBYE

@@ -48,11 +48,11 @@ class BargeIn(msgspec.Struct, frozen=True, kw_only=True):
 class NoInput(msgspec.Struct, frozen=True, kw_only=True):
     """What happens when the caller stays silent."""
 
-    after: float
-    """Seconds since the caller heard the last of the agent, or was last heard."""
-    prompts: tuple[Prompt, ...]
+    after: float | None = None
+    """Seconds since the caller heard the last of the agent, or was last heard; None = a silent caller is left alone."""
+    prompts: tuple[Prompt, ...] = ()
     """What the agent says each time; after the last one the call ends."""
-    goodbye: Prompt
+    goodbye: Prompt = Prompt(instructions="The caller does not answer. Say that you are ending the call, and goodbye.")
     """What the agent says then."""
 
 
@@ -73,12 +73,12 @@ class CallLimits(msgspec.Struct, frozen=True, kw_only=True):
 class Filler(msgspec.Struct, frozen=True, kw_only=True):
     """What the caller hears while tools run."""
 
-    after: float
-    """Seconds of silence until the first, while a tool runs."""
-    every: float
+    after: float | None = None
+    """Seconds of silence until the first, while a tool runs; None = the caller waits in silence."""
+    every: float = 10.0
     """Seconds of silence until each further one."""
-    prompts: tuple[Prompt, ...]
-    """In turn, the last one over and over."""
+    prompts: tuple[Prompt, ...] = ()
+    """In turn, the last one over and over; there is one at least when `after` is set."""
 
 
 class CollectDigits(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,11 +119,9 @@ class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
     tools: Mapping[str, ToolPlan] = {}
     """The function tools that the shell runs (not those of call control)."""
     barge_in: BargeIn = BargeIn()
-    no_input: NoInput | None = None
-    """None: a silent caller is left in peace."""
+    no_input: NoInput = NoInput()
     limits: CallLimits = CallLimits()
-    filler: Filler | None = None
-    """None: the caller waits for tools in silence, unless the model says something of itself."""
+    filler: Filler = Filler()
     collect_digits: CollectDigits | None = None
     """None: the model cannot ask for digits."""
     dtmf_timeout: float = 1.5

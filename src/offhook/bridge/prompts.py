@@ -10,19 +10,23 @@ def _with_persona(persona: str, task: str) -> str:
     return f"{persona}\n\n# Now\n{task}" if persona else task
 
 
-def greeting(persona: str, wanted: Prompt) -> str:
-    """Instructions for the first response of a call."""
+GOODBYE = Prompt(instructions="The call ends now. Say goodbye to the caller in one short sentence. Ask nothing.")
+HANDOVER = Prompt(
+    instructions="The call is being handed to a colleague now. Tell the caller so in one short sentence. Ask nothing."
+)
+CONNECTED = "The caller has just been connected and has not spoken yet."
+
+
+def say(persona: str, wanted: Prompt, situation: str = "") -> str:
+    """Instructions for a response that says a prompt.
+
+    Args:
+        persona: Instructions of the session.
+        wanted: What to say; exact words if it has a text.
+        situation: What the model has to know beside it.
+    """
     if wanted.text is not None:
-        return _with_persona(
-            persona, f"The caller has just been connected. Say exactly these words and nothing else: {wanted.text}"
-        )
-    return _with_persona(persona, f"The caller has just been connected and has not spoken yet. {wanted.instructions}")
-
-
-def goodbye(persona: str, *, escalated: bool) -> str:
-    """Instructions for the last response of a call, when the model ended it without a word."""
-    if escalated:
-        task = "The call is being handed to a colleague now. Tell the caller so in one short sentence."
+        task = f"Say exactly these words and nothing else: {wanted.text}"
     else:
-        task = "The call ends now. Say goodbye to the caller in one short sentence. Ask nothing."
-    return _with_persona(persona, task)
+        task = wanted.instructions or ""
+    return _with_persona(persona, f"{situation} {task}".strip())

@@ -32,6 +32,11 @@ class Replies:
         self._pending_calls.discard(call_id)
         return True
 
+    @property
+    def waits_for_tools(self) -> bool:
+        """A tool runs."""
+        return bool(self._pending_calls)
+
     def posted(self) -> None:
         """An item was sent that needs an answer."""
         self._posted += 1

@@ -13,11 +13,14 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from offhook.agents import Agent, AgentRegistry, PlanError, call_context, plan_call
 from offhook.audiohook import OpenParameters, ServerSession
 from offhook.bridge import (
     Call,
     CallEnded,
+    ChangeLanguage,
     CloseRealtime,
     Command,
     ConnectRealtime,
@@ -80,6 +83,7 @@ class CallTask:
         self._connecting: asyncio.Task[None] | None = None
         self._link: RealtimeLink | None = None
         self._agent: Agent | None = None
+        self._opened: OpenParameters | None = None
         self._context: CallContext | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -196,6 +200,8 @@ class CallTask:
                 self._start(self._run_tool(command))
             case SelectAgent(parameters=parameters):
                 self._select(parameters, now)
+            case ChangeLanguage(language=language):
+                self._change_language(language, now)
             case ConnectRealtime():
                 self._connecting = self._start(self._connect_realtime())
             case CloseRealtime():
@@ -204,6 +210,7 @@ class CallTask:
                 self._finish(command)
 
     def _select(self, parameters: OpenParameters, now: float) -> None:
+        self._opened = parameters
         info, connector = self.info, self._upgrade.connector
         info.conversation_id, info.organization_id = parameters.conversation_id, parameters.organization_id
         self._log = self._log.bind(conversation=_identifier(info.conversation_id))
@@ -219,6 +226,20 @@ class CallTask:
         info.agent, self._agent = name, agent
         self._log.info("call accepted", agent=name)
         self._call.accept(plan, now)
+
+    def _change_language(self, language: str, now: float) -> None:
+        opened, agent, name = self._opened, self._agent, self.info.agent
+        assert opened is not None and agent is not None  # noqa: S101, PT018 - the call has an agent
+        parameters = msgspec.structs.replace(opened, language=language)
+        connector, call_id = self._upgrade.connector, self.info.call_id
+        try:
+            plan = plan_call(agent, name, parameters, connector, call_id=call_id, tools=self._tools_of(name).tools)
+            self._context = call_context(agent, name, parameters, connector, call_id=call_id)
+        except PlanError as error:
+            # It could be planned in the first language, so the call goes on in that.
+            self._log.warning("language not changed", code=error.code, detail=error.info)
+            return
+        self._call.change_language(plan, now)
 
     async def _connect_realtime(self) -> None:
         agent, context = self._agent, self._context

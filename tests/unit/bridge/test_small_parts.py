@@ -131,19 +131,15 @@ class TestRetries:
 class TestPrompts:
     def test_the_persona_goes_along(self) -> None:
         for text in (
-            prompts.greeting("You are Ada.", Prompt(instructions="Greet.")),
-            prompts.greeting("You are Ada.", Prompt(text="Welcome to Acme.")),
-            prompts.goodbye("You are Ada.", escalated=True),
-            prompts.goodbye("You are Ada.", escalated=False),
+            prompts.say("You are Ada.", Prompt(instructions="Greet."), prompts.CONNECTED),
+            prompts.say("You are Ada.", Prompt(text="Welcome to Acme.")),
         ):
             assert text.startswith("You are Ada.\n\n# Now\n")
 
-    def test_fixed_words(self) -> None:
-        assert prompts.greeting("", Prompt(text="Welcome to Acme.")).endswith("nothing else: Welcome to Acme.")
-
-    def test_escalation_has_other_words(self) -> None:
-        assert "colleague" in prompts.goodbye("", escalated=True)
-        assert "colleague" not in prompts.goodbye("", escalated=False)
+    def test_what_to_say(self) -> None:
+        assert prompts.say("", Prompt(instructions="Greet."), "It rings.") == "It rings. Greet."
+        assert prompts.say("", Prompt(text="Welcome to Acme.")).endswith("nothing else: Welcome to Acme.")
+        assert prompts.say("", Prompt()) == ""
 
 
 class TestPlan:
