@@ -46,6 +46,15 @@ TEXTS: Final[dict[Voice, tuple[str, ...]]] = {
         "Are you still there?",
         "All right.",
         "Goodbye.",
+        # the examples
+        "Practice of Doctor Miller, how can I help you?",
+        "Let me see.",
+        "I have nine o'clock and half past two. Which one suits you?",
+        "The first of December, half past two, for Jones. Shall I book that?",
+        "It is booked. Goodbye.",
+        "Acme, good morning. How can I help you?",
+        "Let me find you.",
+        "I am connecting you now. One moment, please.",
     ),
     "caller": (
         # the demo call
@@ -66,6 +75,10 @@ TEXTS: Final[dict[Voice, tuple[str, ...]]] = {
         "No, thank you.",
         "Thank you, goodbye.",
         "Goodbye.",
+        # the examples
+        "I need an appointment on the first of December.",
+        "Half past two, please. My name is Jones.",
+        "I have a question about my bill.",
     ),
 }
 

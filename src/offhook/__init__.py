@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from offhook.agents.agent import Agent
     from offhook.agents.settings import Input, Output
     from offhook.gateway import Gateway
-    from offhook.tools import CallContext, ToolError, tool
+    from offhook.tools import CallContext, ToolError, ToolResult, tool
 
-__all__ = ["Agent", "CallContext", "Gateway", "Input", "Output", "ToolError", "__version__", "tool"]
+__all__ = ["Agent", "CallContext", "Gateway", "Input", "Output", "ToolError", "ToolResult", "__version__", "tool"]
 
 _HOMES = {
     "Agent": "offhook.agents.agent",
@@ -24,6 +24,7 @@ _HOMES = {
     "Input": "offhook.agents.settings",
     "Output": "offhook.agents.settings",
     "ToolError": "offhook.tools",
+    "ToolResult": "offhook.tools",
     "tool": "offhook.tools",
 }
 

@@ -1,25 +1,20 @@
 """Carries the call of the demo: Genesys simulator → gateway → Realtime emulator, over real sockets."""
 
 import asyncio
-import base64
-import secrets
-from importlib import resources
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
 from offhook.bridge import CallEnded, RecordMoment, Turn, moments
-from offhook.demo.shop import gateway
-from offhook.emulator.scenario import load_scenario as load_agent
+from offhook.demo.scene import open_scene
 from offhook.emulator.server import Emulator
-from offhook.gateway import CallInfo
+from offhook.gateway import CallInfo, GatewayServer
 from offhook.simulator.dialer import dial
 from offhook.simulator.events import AgentSpeaking, BotTurn, CallEvent
 from offhook.simulator.identity import CallIdentity
 from offhook.simulator.live import LivePrinter, print_report
 from offhook.simulator.report import CallReport
-from offhook.simulator.scenario import load_scenario as load_caller
 from offhook.simulator.simulated_call import SimulatedCall
 from offhook.simulator.upgrade import target
 from offhook.speech import Speech
@@ -51,20 +46,18 @@ class GatewayView:
         self._console.print(f"         [{style}]{who:<6}[/]  {what}", highlight=False, soft_wrap=True)
 
 
-async def run(console: Console, recording: Path) -> CallReport:
+async def run(console: Console, recording: Path, folder: Path | None = None) -> CallReport:
     """Carry the call and write its recording.
 
     Args:
         console: Where the conversation is shown as it happens, and the figures after it.
         recording: Path of the stereo WAV, caller left, agent right.
+        folder: What is played (see `offhook.demo.scene`); None = the demo of the package.
+
+    Raises:
+        ConfigError: a file of the folder is missing or wrong.
     """
-    folder = resources.files("offhook.demo")
-    with resources.as_file(folder / "agent.yaml") as file:
-        agent = load_agent(file)
-    with resources.as_file(folder / "caller.yaml") as file:
-        caller = load_caller(file)
     speech = Speech()
-    key, secret = "demo-key", base64.b64encode(secrets.token_bytes(32)).decode()
     live = LivePrinter(console)
 
     def show(event: CallEvent) -> None:
@@ -72,14 +65,18 @@ async def run(console: Console, recording: Path) -> CallReport:
         if not isinstance(event, AgentSpeaking | BotTurn):
             live(event)
 
-    async with Emulator(scenario=agent, speech=speech) as emulator:
-        served = gateway(key=key, secret=secret, realtime_url=emulator.url)
-        async with served.serving(observers=[GatewayView(console)]) as server:
-            url = f"ws://127.0.0.1:{server.port}/audiohook"
-            console.print(f"[dim]Genesys simulator → {url}/{caller.connector_id} → {emulator.url}[/]\n", soft_wrap=True)
-            call = SimulatedCall(caller, speech, identity=CallIdentity.fresh(), max_seconds=MAX_SECONDS)
-            to = target(url, connector_id=caller.connector_id, key=key, secret=secret)
-            report = await dial(to, call, on_event=show)
+    async with (
+        open_scene(folder) as scene,
+        Emulator(scenario=scene.agent, speech=speech) as emulator,
+        GatewayServer(scene.served_by(emulator.url), observers=[GatewayView(console)]) as server,
+    ):
+        caller, url = scene.caller, f"ws://127.0.0.1:{server.port}{server.config.base_path}"
+        console.print(
+            f"[dim]Genesys simulator → {url}/{caller.connector_id or ''} → {emulator.url}[/]\n", soft_wrap=True
+        )
+        call = SimulatedCall(caller, speech, identity=CallIdentity.fresh(), max_seconds=MAX_SECONDS)
+        to = target(url, connector_id=caller.connector_id, key=scene.key, secret=scene.secret)
+        report = await dial(to, call, on_event=show)
     await asyncio.to_thread(recording.write_bytes, call.recording(asyncio.get_running_loop().time()))
     return report
 

@@ -122,9 +122,12 @@ def test_the_page_on_python_works_from_top_to_bottom(capsys: pytest.CaptureFixtu
     assert asyncio.run(serve()).startswith("ws://127.0.0.1:")
 
 
+FOLDERS = [path for path in sorted(EXAMPLES.iterdir()) if path.is_dir() and path.name != "__pycache__"]
+
+
 @pytest.fixture
 def shop() -> ModuleType:
-    return importlib.import_module("examples.shop")
+    return importlib.import_module("examples.order_status.shop")
 
 
 def test_the_example_in_python_is_a_gateway(shop: ModuleType) -> None:
@@ -133,8 +136,9 @@ def test_the_example_in_python_is_a_gateway(shop: ModuleType) -> None:
     assert isinstance(shop.order_status, PythonTool)
 
 
-def test_the_example_in_yaml_is_the_one_in_python(shop: ModuleType) -> None:
-    loaded = load_config(EXAMPLES / "shop.yaml", environ={})
+def test_the_example_in_yaml_is_the_one_in_python(shop: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES / "order_status"))
+    loaded = load_config(EXAMPLES / "order_status" / "offhook.yaml", environ={})
     assert loaded.warnings == ()
     ours, theirs = shop.gateway.config, loaded.config
     assert theirs.listen == ours.listen
@@ -142,10 +146,9 @@ def test_the_example_in_yaml_is_the_one_in_python(shop: ModuleType) -> None:
     assert theirs.agents["support"].model_dump(exclude={"tools"}) == ours.agents["support"].model_dump(
         exclude={"tools"}
     )
-    assert (
-        ToolSet(theirs.agents["support"].tool_entries).tools[0].definition
-        == ToolSet(ours.agents["support"].tool_entries).tools[0].definition
-    )
+    (from_python,), (from_yaml,) = (ToolSet(config.agents["support"].tool_entries).tools for config in (ours, theirs))
+    assert from_yaml.definition == from_python.definition
+    assert from_yaml.policy == from_python.policy
 
 
 def test_the_configuration_of_the_repository_is_fine_with_and_without_keys() -> None:
@@ -156,27 +159,21 @@ def test_the_configuration_of_the_repository_is_fine_with_and_without_keys() -> 
     assert served.warnings == ()
 
 
-def test_the_scenarios_of_the_examples_are_read_and_fit_together(shop: ModuleType) -> None:
-    agent = load_agent(EXAMPLES / "agent.yaml")
-    caller = load_caller(EXAMPLES / "caller.yaml")
-    spoken = {turn.caller for turn in agent.turns if turn.caller is not None}
-    assert spoken == set(texts(caller))
-    known = {tool.definition.name for tool in ToolSet(shop.gateway.config.agents["support"].tool_entries).tools}
-    called = {call.name for turn in agent.turns for call in turn.calls()}
-    assert called <= known | {"end_call", "set_outputs"}
-
-
-def test_what_the_examples_say_is_shipped_as_speech() -> None:
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_the_scenarios_of_an_example_fit_together_and_are_shipped_as_speech(folder: Path) -> None:
+    agent, caller = load_agent(folder / "agent.yaml"), load_caller(folder / "caller.yaml")
+    assert [turn.caller for turn in agent.turns if turn.caller is not None] == texts(caller)
     shipped = set(shipped_texts())
-    for text in load_agent(EXAMPLES / "agent.yaml").texts():
-        assert (normalise(text), "agent") in shipped
-    for text in texts(load_caller(EXAMPLES / "caller.yaml")):
-        assert (normalise(text), "caller") in shipped
+    assert {(normalise(text), "agent") for text in agent.texts()} <= shipped
+    assert {(normalise(text), "caller") for text in texts(caller)} <= shipped
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.iterdir()), ids=lambda path: path.name)
-def test_every_example_is_one_of_these(path: Path) -> None:
-    assert path.name in {"__pycache__", "agent.yaml", "caller.yaml", "shop.py", "shop.yaml"}
+def test_there_are_three_examples() -> None:
+    assert [folder.name for folder in FOLDERS] == ["appointments", "front_desk", "order_status"]
+    for folder in FOLDERS:
+        files = {path.name for path in folder.iterdir()} - {"__pycache__"}
+        assert {"offhook.yaml", "agent.yaml", "caller.yaml"} <= files
+        assert files <= {"offhook.yaml", "agent.yaml", "caller.yaml", "backend.py", "shop.py"}
 
 
 def test_the_schema_for_editors_is_json() -> None:
