@@ -22,10 +22,8 @@ async def backend() -> AsyncIterator[dict[str, str]]:
         return web.json_response({"access_token": TOKEN, "token_type": "bearer", "expires_in": 3600})
 
     async def action(request: web.Request) -> web.Response:
-        return web.json_response({"id": request.match_info["action"], "name": "Find customer"})
-
-    async def schema(request: web.Request) -> web.Response:
-        return web.json_response(INPUT)
+        contract = {"input": {"inputSchema": INPUT}}
+        return web.json_response({"id": request.match_info["action"], "name": "Find customer", "contract": contract})
 
     async def execute(request: web.Request) -> web.Response:
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
@@ -39,7 +37,6 @@ async def backend() -> AsyncIterator[dict[str, str]]:
         [
             web.post("/oauth/token", token),
             web.get(actions, action),
-            web.get(actions + "/schemas/{file}", schema),
             web.post(actions + "/execute", execute),
         ]
     )

@@ -65,7 +65,7 @@ class Agent(Settings):
         default={}, description="What is different in a language, by its tag: de, or de-at."
     )
     tools: Annotated[Sequence[ToolEntry], AfterValidator(tuple)] = Field(
-        default=(), description="end_call, escalate, {python: module:attribute}."
+        default=(), description="end_call, escalate, {python: module:attribute}, {data_action: {id: …}}."
     )
     inputs: dict[VariableName, Input] = Field(default={}, description="Input variables that the flow passes.")
     outputs: dict[OutputName, Output] = Field(default={}, description="Output variables that the flow gets back.")

@@ -15,10 +15,11 @@ from offhook.tools import (
     ToolError,
     ToolSource,
 )
+from offhook.tools.data_action import DataActionEntry
 from offhook.tools.python import PythonEntry
 
 _BY_NAME = (END_CALL, ESCALATE)
-_KINDS = ("python",)
+_KINDS = ("python", "data_action")
 """Keys of the entries that are mappings, one for each kind of tool."""
 
 
@@ -88,7 +89,8 @@ def _as_written(entry: str | Tool | ToolSource) -> object:
 
 ToolEntry = Annotated[
     Annotated[Any, BeforeValidator(_resolve), WithJsonSchema({"enum": list(_BY_NAME)}), Tag("(tool)")]
-    | Annotated[PythonEntry, AfterValidator(_load), Tag("(python)")],
+    | Annotated[PythonEntry, AfterValidator(_load), Tag("(python)")]
+    | Annotated[DataActionEntry, AfterValidator(_load), Tag("(data_action)")],
     Discriminator(_form),
     PlainSerializer(_as_written),
 ]

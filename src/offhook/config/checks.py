@@ -12,6 +12,7 @@ from offhook.config.problems import (
     NO_KEYS,
     NO_REASONING,
     OPEN_KEY,
+    TOOL,
     UNANSWERED,
     UNKNOWN_AGENT,
     UNKNOWN_MODEL,
@@ -40,6 +41,10 @@ WITHOUT_REASONING = re.compile(r"gpt-realtime-1\.5|" + ENDING.pattern)
 VOICES = frozenset({"alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"})
 
 
+NO_GENESYS = "data actions need the section genesys"
+GENESYS_FIX = "add genesys: with region, client_id and client_secret"
+
+
 def check_references(document: Document) -> list[Problem]:
     """Find names of agents, keys and providers that lead nowhere or stand twice; works on what is not valid yet."""
     data = document.root.plain()
@@ -49,6 +54,8 @@ def check_references(document: Document) -> list[Problem]:
         for loc, name in _agent_names(data):
             if name not in agents:
                 problems.append(_at(document, loc, UNKNOWN_AGENT, "there is no such agent", did_you_mean(name, agents)))
+    if data.get("genesys") is None:
+        problems += [_at(document, loc, TOOL, NO_GENESYS, GENESYS_FIX) for loc in _data_actions(data)]
     for loc in _doubles(data, ("keys",), "id"):
         problems.append(_at(document, loc, WRONG_VALUE, "another key has the same id", "give one of them both secrets"))
     for loc in _doubles(data, ("realtime", "providers"), "name"):
@@ -108,6 +115,14 @@ def _agent_names(data: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ...], 
         for position, name in enumerate(_list(key.get("agents") if isinstance(key, dict) else None)):
             if isinstance(name, str):
                 yield ("keys", index, "agents", position), name
+
+
+def _data_actions(data: dict[str, Any]) -> Iterator[tuple[int | str, ...]]:
+    agents = data.get("agents")
+    for name, agent in agents.items() if isinstance(agents, dict) else ():
+        for index, entry in enumerate(_list(agent.get("tools") if isinstance(agent, dict) else None)):
+            if isinstance(entry, dict) and "data_action" in entry:
+                yield "agents", name, "tools", index
 
 
 def _doubles(data: dict[str, Any], path: tuple[str, ...], field: str) -> Iterator[tuple[int | str, ...]]:

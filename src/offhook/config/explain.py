@@ -67,6 +67,8 @@ def _problem(details: ErrorDetails, document: Document, model: type[BaseModel]) 
         message = details["msg"]
     elif kind == "string_type" and place.value is not None and place.value.kind in ("number", "boolean"):
         fix = "put it in quotes"
+    elif kind == "region":
+        fix = str(details.get("ctx", {}).get("fix", ""))
     elif kind == "template":
         mark = _inside(place, mark, int(details.get("ctx", {}).get("line", 1)))
     return Problem(code, mark, place.path, message, fix)

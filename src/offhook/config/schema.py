@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from offhook.agents.agent import Agent
 from offhook.agents.registry import AgentRegistry
+from offhook.config.genesys import GenesysConfig
 from offhook.config.provider import ProviderConfig, empty_as_none, trimmed
 from offhook.httpsig import Key, PublicUrl, SecretError, decode_secret
 from offhook.tools.settings import Settings
@@ -162,6 +163,7 @@ class Config(Settings):
         min_length=1, description="Who answers, by Connector ID."
     )
     default_agent: str | None = Field(default=None, description="Answers the bare base path.")
+    genesys: GenesysConfig | None = Field(default=None, description="The Platform API, for data actions.")
     tls: TlsConfig | None = Field(default=None, description="TLS on the call port.")
     limits: LimitsConfig = Field(default=LimitsConfig(), description="Bounds.")
     log: LogConfig = Field(default=LogConfig(), description="What is logged.")

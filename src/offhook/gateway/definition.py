@@ -12,13 +12,14 @@ from pydantic import ValidationError
 
 from offhook.agents import Agent
 from offhook.config import Config, ConfigError, KeyConfig, Mark, Problem, ProviderConfig
-from offhook.config.checks import check_advice
+from offhook.config.checks import GENESYS_FIX, NO_GENESYS, check_advice
 from offhook.config.document import Document
 from offhook.config.explain import explain
-from offhook.config.problems import UNKNOWN_AGENT
+from offhook.config.problems import TOOL, UNKNOWN_AGENT
 from offhook.gateway.observer import CallObserver
 from offhook.gateway.server import GatewayServer
 from offhook.telemetry.logging import configure
+from offhook.tools import DataAction
 
 OPENAI_URL = "wss://api.openai.com/v1/realtime"
 
@@ -67,6 +68,8 @@ class Gateway:
             raise ConfigError(explain(error, _document(), Config)) from None
         if default_agent is not None and default_agent not in agents:
             raise ConfigError([_unknown_default()])
+        if self.config.genesys is None and (without := _data_actions(agents)):
+            raise ConfigError([Problem(TOOL, Mark("the gateway"), path, NO_GENESYS, GENESYS_FIX) for path in without])
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
@@ -131,6 +134,14 @@ def _keys_of_environment() -> list[dict[str, Any]]:
 
 def _providers_of_environment() -> list[dict[str, Any]]:
     return [{"name": "openai", "url": OPENAI_URL, "api_key": os.environ.get("OPENAI_API_KEY", "")}]
+
+
+def _data_actions(agents: Mapping[str, Agent]) -> list[str]:
+    return [
+        f"agents.{name}.tools"
+        for name, agent in agents.items()
+        if any(isinstance(entry, DataAction) for entry in agent.tool_entries)
+    ]
 
 
 def _document() -> Document:

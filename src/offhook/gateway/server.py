@@ -19,6 +19,7 @@ from offhook.gateway.link import LinkConnector
 from offhook.gateway.listener import Listener, ListenerLimits, UpgradeRequest
 from offhook.gateway.observer import CallObserver, Observers
 from offhook.gateway.realtime_link import connect as connect_with_picows
+from offhook.genesys import PlatformApi
 from offhook.telemetry.logging import get_logger
 from offhook.tools import ToolResources, ToolSet
 
@@ -73,7 +74,10 @@ class GatewayServer:
             not_ready=self._not_ready,
             limits=listener_limits,
         )
-        self._resources = ToolResources()
+        self._resources = ToolResources(
+            genesys=PlatformApi(config.genesys.access()) if config.genesys is not None else None,
+            tool_timeout=config.limits.tool_timeout,
+        )
         self._calls: set[CallTask] = set()
         self._no_calls = asyncio.Event()
         self._no_calls.set()
@@ -110,7 +114,11 @@ class GatewayServer:
         context = None if tls is None else _tls_context(tls)
         for tools in self._services.tools.values():
             await tools.open(self._resources)
-        self._port = await self._listener.start(listen.host, listen.port, tls=context)
+        try:
+            self._port = await self._listener.start(listen.host, listen.port, tls=context)
+        except OSError:
+            await self._close_tools()
+            raise
         _log.info("gateway started", port=self._port, agents=list(self.config.agents))
 
     async def drain(self, seconds: float | None = None) -> None:
@@ -132,9 +140,7 @@ class GatewayServer:
         """Stop at once; calls that are left lose their sockets."""
         self._draining = True
         await self._listener.stop()
-        for tools in self._services.tools.values():
-            await tools.close()
-        await self._resources.http.close()
+        await self._close_tools()
         _log.info("gateway stopped")
 
     async def __aenter__(self) -> Self:
@@ -152,6 +158,13 @@ class GatewayServer:
         if len(self._calls) >= self.config.limits.max_calls:
             return "too many calls"
         return None
+
+    async def _close_tools(self) -> None:
+        for tools in self._services.tools.values():
+            await tools.close()
+        await self._resources.http.close()
+        if self._resources.genesys is not None:
+            await self._resources.genesys.close()
 
     async def _serve_call(self, upgrade: UpgradeRequest, socket: AudioHookSocket) -> None:
         call = CallTask(upgrade, socket, self._services)

@@ -1,7 +1,17 @@
 """What an agent may do besides talking: function tools, and the schemas of call control."""
 
-from offhook.tools.base import CallContext, Tool, ToolDefinition, ToolError, ToolPolicy, ToolResult, ToolSource
+from offhook.tools.base import (
+    CallContext,
+    Tool,
+    ToolDefinition,
+    ToolError,
+    ToolPolicy,
+    ToolResult,
+    ToolSource,
+    ToolUnavailable,
+)
 from offhook.tools.call_control import CALL_CONTROL, END_CALL, ESCALATE, SET_OUTPUTS
+from offhook.tools.data_action import DataAction
 from offhook.tools.python import ImportedTool, PythonTool, import_tool, tool
 from offhook.tools.resources import ToolResources
 from offhook.tools.runner import ToolRunner
@@ -13,6 +23,7 @@ __all__ = [
     "ESCALATE",
     "SET_OUTPUTS",
     "CallContext",
+    "DataAction",
     "ImportedTool",
     "PythonTool",
     "Tool",
@@ -24,6 +35,7 @@ __all__ = [
     "ToolRunner",
     "ToolSet",
     "ToolSource",
+    "ToolUnavailable",
     "import_tool",
     "tool",
 ]

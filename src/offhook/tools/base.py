@@ -20,6 +20,10 @@ class ToolError(Exception):
     """
 
 
+class ToolUnavailable(ToolError):
+    """The back end failed; what it is asked for next will probably fail too."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
     """The call that a tool runs for, or that a template is rendered for; caller data stays out of its ``repr``."""

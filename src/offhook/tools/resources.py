@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from offhook.genesys import PlatformApi
 from offhook.tools.http_clients import HttpClients
 
 
@@ -10,3 +11,7 @@ class ToolResources:
     """Handed to every `ToolSource` when it is opened."""
 
     http: HttpClients = field(default_factory=HttpClients)
+    genesys: PlatformApi | None = None
+    """None if it is not configured."""
+    tool_timeout: float = 20.0
+    """Seconds that a tool has for one call unless its own settings say otherwise."""
