@@ -117,7 +117,11 @@ class ToolSource(Protocol):
         """The tools that can be used at the moment; read when a call begins, so it never waits."""
 
     async def open(self, resources: "ToolResources") -> None:
-        """Begin to use what the gateway offers; returns soon, and whatever fails is tried again beside the calls."""
+        """Begin to use what the gateway offers: returns when the tools are there, or when the first try has failed.
+
+        Whatever fails is tried again beside the calls. The gateway takes no calls before all sources have returned, but
+        does not wait for long (`ToolSet.open`).
+        """
 
     async def close(self) -> None:
         """Give everything back."""

@@ -144,7 +144,7 @@ class DataAction:
         return () if self._tool is None else (self._tool,)
 
     async def open(self, resources: ToolResources) -> None:
-        """Begin to find out what the action is, beside the calls."""
+        """Find out what the action is; if Genesys cannot tell at once, it is asked again beside the calls."""
         self._users += 1
         if self._users > 1:
             return
@@ -158,7 +158,9 @@ class DataAction:
             self._tool = _ActionTool(platform, settings, definition, limit)
             if settings.description is not None:
                 return
-        self._asking = asyncio.create_task(self._keep_asking(platform, limit), name=f"data action {settings.id}")
+        asked = asyncio.Event()
+        self._asking = asyncio.create_task(self._keep_asking(platform, limit, asked), name=f"data action {settings.id}")
+        await asked.wait()
 
     async def close(self) -> None:
         """Stop asking."""
@@ -171,23 +173,24 @@ class DataAction:
             asking.cancel()
             await asyncio.wait([asking])
 
-    async def _keep_asking(self, platform: PlatformApi, limit: float) -> None:
+    async def _keep_asking(self, platform: PlatformApi, limit: float, asked: asyncio.Event) -> None:
+        """Ask until the process ends; `asked` is set after the first answer, whatever it was."""
         delay = self._pace.first
         while True:
             try:
                 definition = self._definition(await platform.action(self._settings.id))
             except PlatformError as error:
                 self._report(error.code, reason=error.reason, context_id=error.context_id)
+                pause, delay = delay, min(delay * 2, self._pace.most)
             except ValueError as error:
                 self._report(UNUSABLE_CONTRACT, reason=str(error))
+                pause, delay = delay, min(delay * 2, self._pace.most)
             else:
                 self._tool = _ActionTool(platform, self._settings, definition, limit)
                 self._trouble = ""
-                delay = self._pace.first
-                await asyncio.sleep(_about(self._pace.refresh))
-                continue
-            await asyncio.sleep(_about(delay))
-            delay = min(delay * 2, self._pace.most)
+                pause, delay = self._pace.refresh, self._pace.first
+            asked.set()
+            await asyncio.sleep(_about(pause))
 
     def _definition(self, action: Action) -> ToolDefinition:
         """Return what the model is told; ValueError if the contract cannot be shown to it."""

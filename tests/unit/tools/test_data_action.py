@@ -114,15 +114,14 @@ async def test_what_is_all_written_down_is_there_at_once_and_nobody_is_asked() -
     assert not action.tools
 
 
-async def test_a_description_that_is_not_written_down_is_asked_for_beside() -> None:
+async def test_a_description_that_is_not_written_down_is_asked_for() -> None:
     action = made(name="book", parameters={})
     async with world() as (_, api), opened(action, api):
-        assert action.tools[0].definition.description == "book"
-        await until(lambda: action.tools[0].definition.description == "Finds a customer.")
+        assert action.tools[0].definition.description == "Finds a customer."
         assert action.tools[0].definition.parameters == {"type": "object", "properties": {}}
 
 
-async def test_opening_waits_for_nothing_and_a_late_contract_is_found() -> None:
+async def test_opening_waits_for_one_answer_and_a_late_contract_is_found() -> None:
     action = made(RETRY)
     async with fake() as genesys, client(genesys.url) as api:
         denied = error(403, "not.authorized", "No.")
