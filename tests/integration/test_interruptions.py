@@ -75,7 +75,7 @@ class Probe:
             turn[-1] += max(0, 1000 - sum(turn))  # long enough to be interrupted
         says = [[f"{seed} {turn} {item} {ms}" for item, ms in enumerate(each)] for turn, each in enumerate(lengths)]
         interrupts = [
-            Interrupt(after_ms=chance.randrange(0, sum(each) - 500), utterance=Utterance(f"stop {turn}"), timeout=20)
+            Interrupt(after_ms=chance.randrange(0, sum(each) - 500), sound=Utterance(f"stop {turn}"), timeout=20)
             for turn, each in enumerate(lengths[:INTERRUPTIONS])
         ]
         agent = AgentScenario(

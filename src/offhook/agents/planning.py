@@ -6,6 +6,7 @@ from offhook.agents.agent import Agent
 from offhook.agents.connector import ConnectorPath
 from offhook.agents.errors import MISSING_INPUT, PlanError
 from offhook.agents.handling import AgentLimits, Filler, NoInput
+from offhook.agents.prices import PriceList
 from offhook.agents.session_config import session_config
 from offhook.agents.templates import compile_template
 from offhook.agents.wording import Wording, render_prompt
@@ -26,10 +27,12 @@ def plan_call(
     *,
     call_id: str = "",
     tools: Sequence[Tool] = (),
+    prices: PriceList | None = None,
 ) -> CallPlan:
     """Return what ``bridge.Call`` needs of the agent called ``name``; PlanError says why there can be no call.
 
-    ``call_id`` is our own ID of the call; ``tools`` are those of the agent that can be used at the moment.
+    ``call_id`` is our own ID of the call; ``tools`` are those of the agent that can be used at the moment; without
+    ``prices`` the call costs nothing that anybody knows.
     """
     context = call_context(agent, name, open_parameters, connector, call_id=call_id)
     agent = agent.in_language(context.language)
@@ -48,6 +51,10 @@ def plan_call(
         barge_in=agent.barge_in.policy(),
         no_input=_no_input(agent.no_input, context),
         limits=_limits(agent.limits, context),
+        prices=prices.price_of(agent.model) if prices else None,
+        transcription_price=(
+            prices.transcription_price_of(agent.transcription.model) if prices and agent.transcription else None
+        ),
         filler=_filler(agent.filler, context),
         dtmf_timeout=agent.dtmf_timeout,
         bot_turn_response=agent.bot_turn_response,

@@ -34,6 +34,17 @@ def silence(ms: int) -> bytes:
     return bytes([SILENCE]) * (ms * BYTES_PER_MS)
 
 
+def mix(first: bytes, second: bytes) -> bytes:
+    """Return what two pieces of µ-law of the same length sound like at once; sums beyond full scale are cut.
+
+    Raises:
+        ValueError: they differ in length.
+    """
+    if len(first) != len(second):
+        raise ValueError(f"only audio of the same length can be mixed, got {len(first)} and {len(second)} bytes")
+    return encode(audioop.add(decode(first), decode(second), 2))
+
+
 def duration_ms(n_bytes: int) -> float:
     """Return how many milliseconds `n_bytes` of µ-law last."""
     return n_bytes / BYTES_PER_MS

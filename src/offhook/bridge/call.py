@@ -362,6 +362,7 @@ class Call:
         outcome, reason = self._outcome
         ending = self.conversation.ending if self.conversation is not None else None
         agents = ending if ending is not None and ending.reason == reason else Ending(outcome=outcome, reason=reason)
+        dollars = self.conversation.cost if self.conversation is not None else None
         duration = 0.0 if self._opened_at is None else now - self._opened_at
         return {
             **self._outputs.values,
@@ -371,7 +372,7 @@ class Call:
             "OFFHOOK_REASON": agents.words or reason,
             "OFFHOOK_SUMMARY": self._summary(),
             "OFFHOOK_DURATION_S": f"{duration:.1f}",
-            "OFFHOOK_COST_USD": "",
+            "OFFHOOK_COST_USD": "" if dollars is None else f"{dollars:.4f}",
         }
 
     def _summary(self) -> str:

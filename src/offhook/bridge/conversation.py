@@ -43,6 +43,7 @@ from offhook.bridge.summary import Summary
 from offhook.bridge.tool_calls import EndWish, ToolCalls
 from offhook.bridge.transcript import Transcript
 from offhook.realtime import RealtimeSession, SessionConfig
+from offhook.realtime.cost import cost
 
 SETUP_LIMIT = 30.0
 """Seconds for the Realtime leg to be dialled and set up; the caller's audio is not held for longer either."""
@@ -345,7 +346,8 @@ class Conversation:
     @property
     def cost(self) -> float | None:
         """US dollars so far; None = the model's prices are not known."""
-        return None
+        prices = self.plan.prices
+        return None if prices is None else cost(self.realtime.usage, prices, self.plan.transcription_price)
 
     # Session events.
 

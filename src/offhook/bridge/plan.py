@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from offhook.realtime import AudioConfig, AudioInput, SemanticVad, ServerVad, SessionConfig
+from offhook.realtime.cost import Prices, TranscriptionPrice
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +121,10 @@ class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The function tools that the shell runs (not those of call control)."""
     barge_in: BargeIn = BargeIn()
     no_input: NoInput = NoInput()
+    prices: Prices | None = None
+    """Of the model; None = not known, and the cost of the call is not told."""
+    transcription_price: TranscriptionPrice | None = None
+    """Of the transcription model."""
     limits: CallLimits = CallLimits()
     filler: Filler = Filler()
     collect_digits: CollectDigits | None = None

@@ -7,10 +7,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Se
 from pydantic_core import PydanticCustomError
 
 from offhook.agents.agent import Agent
+from offhook.agents.prices import PriceList, known_prices
 from offhook.agents.registry import AgentRegistry
 from offhook.config.genesys import GenesysConfig
 from offhook.config.provider import ProviderConfig, empty_as_none, trimmed
 from offhook.httpsig import Key, PublicUrl, SecretError, decode_secret
+from offhook.realtime.cost import Prices, TranscriptionPrice
 from offhook.tools.settings import Settings
 
 
@@ -81,6 +83,7 @@ ListenAddress = Annotated[
     WithJsonSchema({"type": "string", "examples": ["0.0.0.0:8080"]}),
 ]
 ClientSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
+ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class KeyConfig(Settings):
@@ -111,6 +114,27 @@ class RealtimeConfig(Settings):
     providers: tuple[ProviderConfig, ...] = Field(
         default=(), description="In order of preference; without a usable one, the built-in emulator answers."
     )
+
+
+class PriceConfig(Settings):
+    """What a Realtime model costs, in USD per million tokens; stronger than what offhook knows."""
+
+    text_input: float = Field(ge=0, description="Text that the model reads.")
+    text_cached: float = Field(ge=0, description="Text that it has read before.")
+    text_output: float = Field(ge=0, description="Text that it writes, transcripts and calls of tools included.")
+    audio_input: float = Field(ge=0, description="Speech that it hears: 600 tokens a minute.")
+    audio_cached: float = Field(ge=0, description="Speech that it has heard before.")
+    audio_output: float = Field(ge=0, description="Speech that it makes: 1,200 tokens a minute.")
+    image_input: float = Field(default=0.0, ge=0, description="Images that it sees.")
+    image_cached: float = Field(default=0.0, ge=0, description="Images that it has seen before.")
+
+
+class TranscriptionPriceConfig(Settings):
+    """What a transcription model costs; stronger than what offhook knows."""
+
+    minute: float = Field(default=0.0, ge=0, description="USD per minute of the caller's speech.")
+    input: float | None = Field(default=None, ge=0, description="USD per million tokens that it reads.")
+    output: float | None = Field(default=None, ge=0, description="USD per million tokens that it writes.")
 
 
 class TlsConfig(Settings):
@@ -164,6 +188,12 @@ class Config(Settings):
     )
     default_agent: str | None = Field(default=None, description="Answers the bare base path.")
     genesys: GenesysConfig | None = Field(default=None, description="The Platform API, for data actions.")
+    prices: dict[ModelName, PriceConfig] = Field(
+        default={}, description="What Realtime models cost, by name of the model or of the Azure deployment."
+    )
+    transcription_prices: dict[ModelName, TranscriptionPriceConfig] = Field(
+        default={}, description="What transcription models cost, likewise."
+    )
     tls: TlsConfig | None = Field(default=None, description="TLS on the call port.")
     limits: LimitsConfig = Field(default=LimitsConfig(), description="Bounds.")
     log: LogConfig = Field(default=LogConfig(), description="What is logged.")
@@ -181,6 +211,13 @@ class Config(Settings):
     def registry(self) -> AgentRegistry:
         """Return the agents by Connector ID."""
         return AgentRegistry(self.agents, self.default_agent)
+
+    def price_list(self) -> PriceList:
+        """Return the prices that offhook knows, with those of the configuration over them."""
+        return known_prices().with_prices(
+            {name: Prices(**price.model_dump()) for name, price in self.prices.items()},
+            {name: TranscriptionPrice(**price.model_dump()) for name, price in self.transcription_prices.items()},
+        )
 
     def dialled_url(self) -> PublicUrl | None:
         """Return the public URL as the verifier wants it."""

@@ -147,7 +147,7 @@ class Caller:
     def _commit(self, item_id: str, audio: CommittedAudio, now: float) -> None:
         """Make a user item of a turn, and see to its transcript."""
         self._item_id = None
-        turn = self._script.caller_spoke()
+        turn = self._script.caller_spoke(item_id)
         text = self._script.caller_text(turn)
         self._add(item_id, audio, spoken=text)
         settings = self._settings.transcription

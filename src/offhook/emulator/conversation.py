@@ -207,15 +207,12 @@ class Conversation:
         """Return a client's item if it may be added.
 
         Raises:
-            Refused: its content, its id or its call id is not acceptable.
+            Refused: its content, its id or its call id is not acceptable; a call has one output and no namesake.
         """
         if isinstance(item, MessageItem):
             _check_content(item)
         elif isinstance(item, FunctionCallOutputItem):
-            if item.call_id not in self._answerable:
-                raise Refused(
-                    "invalid_tool_call_id", f"Tool call ID '{item.call_id}' not found in conversation.", "item.call_id"
-                )
+            self._check_output(item.call_id)
         elif not isinstance(item, FunctionCallItem | McpApprovalResponseItem):
             raise Refused("invalid_value", "Items of this type cannot be created by a client.", "item.type")
         if len(given(item.id) or "") > MAX_ID_LENGTH:
@@ -223,8 +220,23 @@ class Conversation:
                 "string_above_max_length", f"Invalid 'item.id': at most {MAX_ID_LENGTH} characters.", "item.id"
             )
         if isinstance(item, FunctionCallItem):
-            self._answerable.add(given(item.call_id) or "")
+            call_id = given(item.call_id) or ""
+            if call_id in self._calls(FunctionCallItem):
+                raise Refused("invalid_value", f"Tool call ID '{call_id}' is taken.", "item.call_id")
+            self._answerable.add(call_id)
         return item
+
+    def _check_output(self, call_id: str) -> None:
+        """Refuse the output of a call that is not there, not finished, or has its output."""
+        if call_id not in self._answerable or call_id not in self._calls(FunctionCallItem):
+            text = f"Tool call ID '{call_id}' not found in conversation."
+            raise Refused("invalid_tool_call_id", text, "item.call_id")
+        if call_id in self._calls(FunctionCallOutputItem):
+            raise Refused("invalid_tool_call_id", f"Tool call ID '{call_id}' already has an output.", "item.call_id")
+
+    def _calls(self, kind: type[FunctionCallItem] | type[FunctionCallOutputItem]) -> set[str]:
+        """Return the call ids of the items of one kind."""
+        return {given(entry.item.call_id) or "" for entry in self._entries if isinstance(entry.item, kind)}
 
     def heard_history(self) -> list[HeardTurn]:
         """Return the messages as the model believes they were said and heard."""

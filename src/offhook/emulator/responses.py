@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from offhook.emulator.conversation import message_text
+from offhook.emulator.conversation import Entry, message_text
 from offhook.emulator.formats import PCM
 from offhook.emulator.generation import CancelReason, Generation, Order
 from offhook.emulator.plan import Planner
@@ -33,6 +33,7 @@ from offhook.realtime import (
     ResponseParams,
     Tool,
     ToolChoice,
+    UnknownItem,
 )
 from offhook.realtime.wire import Maybe, given
 
@@ -94,16 +95,16 @@ class Responses:
         conversation = given(params.conversation) or "auto"
         if conversation not in ("auto", "none"):
             raise Refused("invalid_value", f"Invalid value: '{conversation}'.", "response.conversation")
-        self._check_references(params)
+        context = self._context(params)
         created_at = now + self._scenario.created_ms / 1000
         if conversation == "none":
-            self._start_beside(params, wish, created_at)
+            self._start_beside(wish, context, given(params.metadata), created_at)
             return
         self._check_idle()
         for item in given(params.input) or ():
             if isinstance(item, MessageItem) and item.role == "user":
                 self._script.caller_wrote(message_text(item))
-        self._start_main(wish, given(params.metadata), created_at)
+        self._start_main(wish, context, given(params.metadata), created_at)
 
     def answer_turn(self, now: float) -> None:
         """Start the response that turn detection asks for.
@@ -115,7 +116,7 @@ class Responses:
             # The turn may end before the interrupted response has told its end: that end comes first.
             self.advance(max(now, self._main.closes_at or now))
         self._check_idle()
-        self._start_main(self._wish(ResponseParams()), None, now)
+        self._start_main(self._wish(ResponseParams()), self._around.conversation.entries(), None, now)
         self.advance(now)
 
     def interrupt(self, now: float) -> None:
@@ -181,10 +182,21 @@ class Responses:
                 "Wait until the response is finished before creating a new one.",
             )
 
-    def _check_references(self, params: ResponseParams) -> None:
-        for n, item in enumerate(given(params.input) or ()):
-            if isinstance(item, ItemReference) and self._around.conversation.find(item.id) is None:
-                raise Refused("item_not_found", f"Item with id '{item.id}' not found.", f"response.input[{n}].id")
+    def _context(self, params: ResponseParams) -> list[Entry]:
+        """Return what the model reads: the items that were given, otherwise the conversation (§5.5)."""
+        items = given(params.input)
+        if items is None:
+            return self._around.conversation.entries()
+        context: list[Entry] = []
+        for n, item in enumerate(items):
+            if isinstance(item, ItemReference):
+                entry = self._around.conversation.find(item.id)
+                if entry is None:
+                    raise Refused("item_not_found", f"Item with id '{item.id}' not found.", f"response.input[{n}].id")
+                context.append(entry)
+            elif not isinstance(item, UnknownItem):  # a client's would not have come so far
+                context.append(Entry(item, spoken=message_text(item) if isinstance(item, MessageItem) else ""))
+        return context
 
     def _wish(self, params: ResponseParams) -> _Wish:
         session = self._settings.session
@@ -212,30 +224,26 @@ class Responses:
             ),
         )
 
-    def _start_main(self, wish: _Wish, metadata: dict[str, str] | None, created_at: float) -> None:
+    def _start_main(
+        self, wish: _Wish, context: list[Entry], metadata: dict[str, str] | None, created_at: float
+    ) -> None:
         answer = self._script.answer(wish.own_instructions, frozenset(function_names(wish.tools)))
         turn = _with_tool_choice(answer.turn, wish)
-        self._main = self._generation(turn, answer, wish, metadata, created_at, self._around.conversation.id)
+        shell = self._shell(wish, metadata, self._around.conversation.id)
+        self._main = self._generation(turn, answer, wish, shell, context, created_at)
 
-    def _start_beside(self, params: ResponseParams, wish: _Wish, created_at: float) -> None:
+    def _start_beside(
+        self, wish: _Wish, context: list[Entry], metadata: dict[str, str] | None, created_at: float
+    ) -> None:
         if len(self._beside) >= MAX_BESIDE:
             raise Refused("rate_limit_exceeded", f"At most {MAX_BESIDE} out-of-band responses run at once.")
-        turn = _with_tool_choice(Turn(say=self._script.aside()), wish)
-        self._beside.append(self._generation(turn, None, wish, given(params.metadata), created_at, None))
+        turn = _with_tool_choice(self._script.aside(), wish)
+        shell = self._shell(wish, metadata, None)
+        self._beside.append(self._generation(turn, None, wish, shell, context, created_at))
 
-    def _generation(
-        self,
-        turn: Turn,
-        answer: Answer | None,
-        wish: _Wish,
-        metadata: dict[str, str] | None,
-        created_at: float,
-        conversation_id: str | None,
-    ) -> Generation:
-        audio_format = given(wish.output.format)
-        kind = audio_format.type if audio_format is not None else PCM
-        limit = wish.max_tokens if isinstance(wish.max_tokens, int) else None
-        shell = Response(
+    def _shell(self, wish: _Wish, metadata: dict[str, str] | None, conversation_id: str | None) -> Response:
+        """Return the response as `response.created` shows it."""
+        return Response(
             id=self._around.new_id("resp"),
             status="in_progress",
             conversation_id=conversation_id,
@@ -244,10 +252,23 @@ class Responses:
             audio=ResponseAudio(output=wish.output),
             metadata=metadata,
         )
+
+    def _generation(
+        self,
+        turn: Turn,
+        answer: Answer | None,
+        wish: _Wish,
+        shell: Response,
+        context: list[Entry],
+        created_at: float,
+    ) -> Generation:
+        audio_format = given(wish.output.format)
+        kind = audio_format.type if audio_format is not None else PCM
+        limit = wish.max_tokens if isinstance(wish.max_tokens, int) else None
         order = Order(
             shell=shell,
             plan=self._planner.plan(turn, modality=wish.modality, kind=kind, max_tokens=limit),
-            pieces=input_pieces(self._settings, wish.instructions, self._around.conversation.entries()),
+            pieces=input_pieces(self._settings, wish.instructions, context),
             kind=kind,
             answer=answer,
             without_created=turn.without_created,

@@ -66,7 +66,7 @@ class Turn(_Strict):
     """One response: what the caller had said before it, what the agent says, what it calls, how it ends."""
 
     caller: str | None = None
-    """What the caller's audio turn is transcribed as."""
+    """What the caller's audio turn is transcribed as; an empty text makes a noise of it."""
     when: When | None = None
     say: OneOrSeveral[str] | None = None
     """One message item, or several."""
@@ -99,6 +99,17 @@ class Turn(_Strict):
     def calls(self) -> list[Call]:
         """Return the function calls, in order."""
         return [self.call] if isinstance(self.call, Call) else list(self.call or ())
+
+
+class Aside(_Strict):
+    """One out-of-band response, such as a summary."""
+
+    say: str | None = None
+    """Its text; left out, a text of the emulator's own, or none if it fails."""
+    seconds: Annotated[float, Field(ge=0, le=600)] | None = None
+    """From `response.created` to its first words, or to its failure."""
+    fail: Failure | None = None
+    """It fails: at once, or half way through its text."""
 
 
 class Handshake(_Strict):
@@ -136,8 +147,10 @@ class Scenario(_Strict):
     transcript: Transcript = "early"
     turns: list[Turn] = Field(default=[])
     """Consumed in order; when they are used up, the agent improvises."""
-    asides: list[str] = Field(default=[])
-    """Answers to out-of-band responses, in order; the last one stays."""
+    asides: list[Annotated[Annotated[Aside, Structured] | Annotated[str, Plain], EITHER]] = Field(default=[])
+    """Out-of-band responses, in order; the last one stays."""
+    aside_seconds: Annotated[float, Field(ge=0, le=600)] | None = None
+    """From `response.created` to the first words of an out-of-band response; left out, as for any other."""
     end_call_after: int | None = None
     """Improvise a goodbye with the tool `end_call` after so many turns of the caller."""
     lifetime: Annotated[float, Field(gt=0)] = 3600.0

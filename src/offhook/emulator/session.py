@@ -244,6 +244,7 @@ class EmulatorSession:
                 self._create_item(event)
             case ConversationItemDeleteEvent(item_id=item_id):
                 self.conversation.delete(item_id)
+                self._script.deleted(item_id)
                 self._emit(ConversationItemDeletedEvent(item_id=item_id))
             case ConversationItemRetrieveEvent(item_id=item_id):
                 self._emit(ConversationItemRetrievedEvent(item=self.conversation.retrieve(item_id)))
@@ -268,7 +269,7 @@ class EmulatorSession:
         if isinstance(item, FunctionCallOutputItem):
             self._script.tool_answered()
         elif isinstance(item, MessageItem) and item.role == "user":
-            self._script.caller_wrote(spoken)
+            self._script.caller_wrote(spoken, given(item.id) or "")
 
     def _lose(self) -> None:
         code = self._loss.code if self._loss is not None else None

@@ -39,8 +39,9 @@ class Transcription:
                 type="transcription_error", code="audio_unintelligible", message="The audio could not be transcribed."
             )
             return [InputAudioTranscriptionFailedEvent(item_id=self.item_id, error=error)]
+        delta = InputAudioTranscriptionDeltaEvent(item_id=self.item_id, content_index=0, delta=self.text)
         return [
-            InputAudioTranscriptionDeltaEvent(item_id=self.item_id, content_index=0, delta=self.text),
+            *([delta] if self.text else []),
             InputAudioTranscriptionCompletedEvent(item_id=self.item_id, transcript=self.text, usage=self._usage()),
         ]
 

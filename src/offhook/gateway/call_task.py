@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from offhook.agents import Agent, AgentRegistry, PlanError, call_context, plan_call
+from offhook.agents.prices import PriceList
 from offhook.audiohook import OpenParameters, ServerSession
 from offhook.bridge import (
     Call,
     CallEnded,
+    CallPlan,
     ChangeLanguage,
     CloseRealtime,
     Command,
@@ -58,6 +60,7 @@ class CallServices:
     tools: Mapping[str, ToolSet] = field(default_factory=dict)
     """Tools of each agent, by the agent's name."""
     observers: Observers = field(default_factory=Observers)
+    prices: PriceList | None = None
     tool_timeout: float = TOOL_TIMEOUT
 
 
@@ -216,9 +219,7 @@ class CallTask:
         self._log = self._log.bind(conversation=_identifier(info.conversation_id))
         try:
             name, agent = self._services.registry.resolve(connector, self._upgrade.admission.agents)
-            tools = self._tools_of(name).tools
-            plan = plan_call(agent, name, parameters, connector, call_id=info.call_id, tools=tools)
-            self._context = call_context(agent, name, parameters, connector, call_id=info.call_id)
+            plan = self._plan(agent, name, parameters)
         except PlanError as error:
             self._log.warning("call refused", code=error.code, detail=error.info)
             self._call.refuse("error", f"{error.code} {error.info}", now)
@@ -227,14 +228,19 @@ class CallTask:
         self._log.info("call accepted", agent=name)
         self._call.accept(plan, now)
 
+    def _plan(self, agent: Agent, name: str, parameters: OpenParameters) -> CallPlan:
+        connector, call_id = self._upgrade.connector, self.info.call_id
+        tools, prices = self._tools_of(name).tools, self._services.prices
+        plan = plan_call(agent, name, parameters, connector, call_id=call_id, tools=tools, prices=prices)
+        self._context = call_context(agent, name, parameters, connector, call_id=call_id)
+        return plan
+
     def _change_language(self, language: str, now: float) -> None:
         opened, agent, name = self._opened, self._agent, self.info.agent
         assert opened is not None and agent is not None  # noqa: S101, PT018 - the call has an agent
         parameters = msgspec.structs.replace(opened, language=language)
-        connector, call_id = self._upgrade.connector, self.info.call_id
         try:
-            plan = plan_call(agent, name, parameters, connector, call_id=call_id, tools=self._tools_of(name).tools)
-            self._context = call_context(agent, name, parameters, connector, call_id=call_id)
+            plan = self._plan(agent, name, parameters)
         except PlanError as error:
             # It could be planned in the first language, so the call goes on in that.
             self._log.warning("language not changed", code=error.code, detail=error.info)

@@ -65,6 +65,7 @@ class GatewayServer:
             dial=dialer.dial,
             tools={name: ToolSet(agent.tool_entries) for name, agent in config.agents.items()},
             observers=Observers(observers),
+            prices=config.price_list(),
             tool_timeout=config.limits.tool_timeout,
         )
         self._listener = Listener(

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from offhook.audio.ulaw import BYTES_PER_MS, SAMPLE_RATE, SILENCE
+from offhook.audio.ulaw import BYTES_PER_MS, SAMPLE_RATE, SILENCE, mix
 
 _SAMPLE_TOLERANCE: Final = 1e-3  # in samples; floating point seconds must not cost a sample
 MAX_FRAME_BYTES: Final = 64_000
@@ -42,16 +42,23 @@ class CallerLine:
     """What the caller's telephone delivers, sample by sample, on the clock of the call.
 
     Sample `n` of the line is heard at `zero + n / 8000`. A clip is placed at the very sample of the moment it is said,
-    or right behind the clip before it: one person says one thing at a time.
+    or right behind the clip before it: one person says one thing at a time. The background goes on behind it all.
     """
 
     def __init__(
-        self, *, frame_ms: int = 200, burst_ms: int = 0, burst_frame_ms: int = 200, history_ms: int = 20_000
+        self,
+        *,
+        frame_ms: int = 200,
+        burst_ms: int = 0,
+        burst_frame_ms: int = 200,
+        history_ms: int = 20_000,
+        background: bytes = b"",
     ) -> None:
         self._frame = frame_ms * BYTES_PER_MS
         self._burst = burst_ms / 1000
         self._burst_frame = min(burst_frame_ms * BYTES_PER_MS, MAX_FRAME_BYTES)
         self._history = history_ms * BYTES_PER_MS
+        self._background = background
         self._clips: list[tuple[int, bytes]] = []
         self._next = 0
         self._open = False
@@ -129,7 +136,13 @@ class CallerLine:
             begin, end = max(at, start), min(at + len(clip), start + length)
             if begin < end:
                 frame[begin - start : end - start] = clip[begin - at : end - at]
-        return bytes(frame)
+        return mix(bytes(frame), self._behind(start, length)) if self._background else bytes(frame)
+
+    def _behind(self, start: int, length: int) -> bytes:
+        """Cut `length` samples out of the endless background."""
+        start %= len(self._background)
+        rounds = (start + length) // len(self._background) + 1
+        return (self._background * rounds)[start : start + length]
 
     def _index(self, now: float) -> int:
         return max(0, int((now - self.zero) * SAMPLE_RATE + _SAMPLE_TOLERANCE))

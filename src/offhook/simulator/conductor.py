@@ -1,8 +1,8 @@
 """Plays a script: turns its steps into what the caller does, on the clock of the call.
 
 Each step is a small generator that yields when it wants to be looked at again at the latest, so that a step reads from
-top to bottom as it happens. The steps before the first one that needs an open session (`say`, `wait`) run from the
-connection on, which lets a caller speak before `opened`.
+top to bottom as it happens. The steps before the first one that needs an open session (`say`, `noise`, `wait`) run from
+the connection on, which lets a caller speak before `opened`.
 """
 
 from collections.abc import Generator
@@ -17,17 +17,20 @@ from offhook.simulator.script import (
     HangUp,
     HoldLine,
     Interrupt,
+    MakeNoise,
+    Noise,
     PressDigits,
     Say,
     Step,
     Utterance,
     Wait,
     WaitForAgent,
+    WaitForEnd,
 )
 
 _Run = Generator[float | None, None, None]
 
-_BEFORE_OPENED: Final = (Say, Wait)
+_BEFORE_OPENED: Final = (Say, MakeNoise, Wait)
 _GAVE_UP_SPEAKING: Final = 1.0  # seconds of quiet after which an agent that was to be interrupted has finished
 
 
@@ -38,16 +41,20 @@ class Phone(Protocol):
         """Speak; the result spans from the first to the last audible sample."""
         ...
 
-    def press(self, digit: str, now: float) -> None:
-        """Press one key."""
+    def make_noise(self, noise: Noise, now: float) -> Spoken:
+        """Let a noise be heard; the result spans from its first to its last sample."""
         ...
 
-    def hold(self, now: float) -> None:
-        """Put the agent on hold."""
+    def press(self, digit: str, now: float, *, paused: bool) -> None:
+        """Press one key, during a pause or not."""
         ...
 
-    def resume(self, now: float) -> None:
-        """Take the agent back."""
+    def hold(self, now: float, *, secure: bool) -> None:
+        """Pause the call on our side."""
+        ...
+
+    def resume(self, now: float, *, secure: bool) -> None:
+        """End that pause."""
         ...
 
     def change_language(self, language: str, now: float) -> None:
@@ -151,21 +158,23 @@ class Conductor:
                 yield from self._wait_for_agent(step)
             case Say():
                 yield from self._say(step.utterance, interrupting=False)
+            case MakeNoise():
+                yield from self._make_noise(step.noise)
             case Interrupt():
                 yield from self._interrupt(step)
             case PressDigits():
                 yield from self._press(step)
             case HoldLine():
-                self._mark = self._now
-                self._phone.hold(self._now)
-                yield from self._until(self._now + step.seconds)
-                self._phone.resume(self._now)
+                yield from self._hold(step)
             case ChangeLanguage():
                 self._mark = self._now
                 self._phone.change_language(step.language, self._now)
             case Wait():
                 self._mark = self._now
                 yield from self._until(self._now + step.seconds)
+            case WaitForEnd():
+                yield from self._until(self._now + step.timeout)
+                raise _Failure(f"the agent did not end the call within {step.timeout:g} s")
             case HangUp():
                 self._phone.hang_up(self._now)
             case _:
@@ -198,6 +207,10 @@ class Conductor:
         self._mark = spoken.end
         yield from self._until(spoken.end)
 
+    def _make_noise(self, noise: Noise) -> _Run:
+        # The mark stays: what the agent says meanwhile still answers what was said before.
+        yield from self._until(self._phone.make_noise(noise, self._now).end)
+
     def _interrupt(self, step: Interrupt) -> _Run:
         deadline = self._now + step.timeout
         while True:
@@ -214,11 +227,24 @@ class Conductor:
                 yield moment
             else:
                 yield deadline if ends is None else ends + _GAVE_UP_SPEAKING
-        yield from self._say(step.utterance, interrupting=True)
+        if isinstance(step.sound, Noise):
+            yield from self._make_noise(step.sound)
+        else:
+            yield from self._say(step.sound, interrupting=True)
 
-    def _press(self, step: PressDigits) -> _Run:
+    def _press(self, step: PressDigits, *, paused: bool = False) -> _Run:
         self._mark = self._now
         for number, digit in enumerate(step.digits):
             if number:
                 yield from self._until(self._now + step.gap_ms / 1000)
-            self._phone.press(digit, self._now)
+            self._phone.press(digit, self._now, paused=paused)
+
+    def _hold(self, step: HoldLine) -> _Run:
+        self._mark = self._now
+        ends = self._now + step.seconds
+        self._phone.hold(self._now, secure=step.secure)
+        if step.keys is not None:
+            yield from self._until(self._now + step.keys.gap_ms / 1000)
+            yield from self._press(step.keys, paused=True)
+        yield from self._until(ends)
+        self._phone.resume(self._now, secure=step.secure)

@@ -41,6 +41,13 @@ class CallerSpeaking(_Moment, frozen=True, kw_only=True, tag="caller_speaking"):
     interrupting: bool
 
 
+class CallerNoise(_Moment, frozen=True, kw_only=True, tag="caller_noise"):
+    """Something that is no speech is heard on the caller's side."""
+
+    name: str
+    seconds: float
+
+
 class BargeIn(_Moment, frozen=True, kw_only=True, tag="barge_in"):
     """The server stopped the playback."""
 
@@ -55,11 +62,15 @@ class Dtmf(_Moment, frozen=True, kw_only=True, tag="dtmf"):
 
 
 class HoldStarted(_Moment, frozen=True, kw_only=True, tag="hold_started"):
-    """The caller put the agent on hold."""
+    """The call was paused on the caller's side: hold, or a secure pause."""
+
+    secure: bool = False
 
 
 class HoldEnded(_Moment, frozen=True, kw_only=True, tag="hold_ended"):
-    """The caller is back."""
+    """That pause is over."""
+
+    secure: bool = False
 
 
 class LanguageChanged(_Moment, frozen=True, kw_only=True, tag="language_changed"):
@@ -121,6 +132,7 @@ CallEvent = (
     | AgentFinished
     | BotTurn
     | CallerSpeaking
+    | CallerNoise
     | BargeIn
     | Dtmf
     | HoldStarted
@@ -148,12 +160,14 @@ def describe(event: CallEvent) -> tuple[str, str]:
             return "agent", f"“{event.text}”" if event.text else f"({event.disposition})"
         case CallerSpeaking():
             return "caller", f"“{event.text}”" + (" (interrupts)" if event.interrupting else "")
+        case CallerNoise():
+            return "caller", f"makes a noise: {event.name}, {event.seconds:.1f} s"
         case BargeIn():
             return "agent", f"stops: barge-in, {event.unheard_ms:.0f} ms unheard"
         case Dtmf():
             return "caller", f"presses {event.digit}"
         case HoldStarted():
-            return "caller", "puts the agent on hold"
+            return "caller", "is in a secure pause" if event.secure else "puts the agent on hold"
         case HoldEnded():
             return "caller", "is back"
         case LanguageChanged():

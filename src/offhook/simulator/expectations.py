@@ -22,6 +22,8 @@ def _ending(expect: Expectations, report: CallReport) -> Iterator[str]:
         yield f"expected the {expect.ended_by} to end the call, it was the {report.ended_by}"
     if expect.reason is not None and report.reason != expect.reason:
         yield f"expected disconnect reason {expect.reason}, got {report.reason or 'no disconnect'}"
+    if expect.max_seconds is not None and report.duration > expect.max_seconds:
+        yield f"expected the call to end within {expect.max_seconds:g} s, it took {report.duration:.1f} s"
     if expect.no_protocol_errors and report.protocol_errors:
         count = len(report.protocol_errors)
         yield f"expected no protocol errors, there {'was 1' if count == 1 else f'were {count}'}"

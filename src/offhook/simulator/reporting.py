@@ -10,7 +10,7 @@ from offhook.simulator.figures import Measurements
 from offhook.simulator.listening import AgentSpeech
 from offhook.simulator.playback import PlaybackQueue
 from offhook.simulator.report import CallReport, EndedBy
-from offhook.simulator.script import HangUp, Scenario, Step, Wait, WaitForAgent
+from offhook.simulator.script import HangUp, Scenario, Step, Wait, WaitForAgent, WaitForEnd
 
 
 class Ending:
@@ -101,7 +101,7 @@ def _failures(scenario: Scenario, ending: Ending, figures: Measurements, unreach
         failures.append("the server never opened the session")
     if not ending.clean:
         failures.append("the session ended without closed from the server")
-    missing = [step for step in unreached if not isinstance(step, HangUp | Wait | WaitForAgent)]
+    missing = [step for step in unreached if not isinstance(step, HangUp | Wait | WaitForAgent | WaitForEnd)]
     if missing and ending.by == "agent" and scenario.expect.ended_by != "agent":
         number = len(scenario.steps) - len(unreached) + 1
         failures.append(f"the agent ended the call at step {number} of {len(scenario.steps)}")

@@ -6,12 +6,15 @@ inputs: {COMPANY: Acme}
 steps:
   - wait_for_agent: {timeout: 10}
   - say: "What are your opening hours?"       # or {wav: question.wav}
-  - interrupt: {after_ms: 1200, say: "Stop, please."}
-  - dtmf: "1"
+  - interrupt: {after_ms: 1200, say: "Stop, please."}   # or noise: {kind: cough}
+  - noise: {kind: click, ms: 300, level: 0.3}
+  - dtmf: "1"                                 # or {digits: "12", gap_ms: 500}
   - hold: {seconds: 2}
+  - secure_pause: {seconds: 3, dtmf: "1234#"}
   - update: {language: de-de}
   - wait: {seconds: 1}
-  - hang_up: {}
+  - hang_up: {}                               # or wait_for_end: {timeout: 60}
+background: {kind: babble, level: 0.02}
 expect: {ended_by: agent, output_variables: {INTENT: /^order/}}
 ```
 """

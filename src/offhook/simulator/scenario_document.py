@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 import msgspec
 from pydantic import (
@@ -18,11 +18,16 @@ from pydantic import (
 
 from offhook.audio.wav import read_wav
 from offhook.simulator import script
-from offhook.tools.settings import Settings
+from offhook.speech.noise import Kind, noise, scaled
+from offhook.tools.settings import EITHER, Plain, Settings, Structured
+
+BACKGROUND_MS: Final = 10_000
+"""How much of a made background there is before it begins again."""
 
 _Seconds = Annotated[float, Field(gt=0, le=3600)]
 _Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 _Limit = Annotated[float, Field(ge=0)]
+_Level = Annotated[float, Field(gt=0, le=1)]
 
 
 def _words(value: object) -> object:
@@ -51,9 +56,12 @@ def _record(value: object, info: ValidationInfo) -> _Recording:
         raise ValueError(f"{file}: {error}") from None
 
 
+_Wav = Annotated[InstanceOf[_Recording], BeforeValidator(_record), WithJsonSchema({"type": "string"})]
+
+
 class _SayDoc(Settings):
     text: str | None = None
-    wav: Annotated[InstanceOf[_Recording], BeforeValidator(_record), WithJsonSchema({"type": "string"})] | None = None
+    wav: _Wav | None = None
 
     @model_validator(mode="after")
     def _has_sound(self) -> Self:
@@ -61,13 +69,53 @@ class _SayDoc(Settings):
             raise ValueError("needs a text or a wav file")
         return self
 
-    def utterance(self) -> script.Utterance:
+    def sound(self) -> script.Utterance:
         if self.wav is None:
             return script.Utterance(self.text or "")
         return script.Utterance(self.text or f"({self.wav.name})", self.wav.audio)
 
 
 _Said = Annotated[_SayDoc, BeforeValidator(_words)]
+
+
+class _SourceDoc(Settings):
+    kind: Kind | None = None
+    wav: _Wav | None = None
+
+    @model_validator(mode="after")
+    def _is_one_source(self) -> Self:
+        if (self.kind is None) == (self.wav is None):
+            raise ValueError("needs a kind or a wav file, one of them")
+        return self
+
+    def make(self, ms: int, level: float) -> script.Noise:
+        match self.wav, self.kind:
+            case _Recording() as recording, _:
+                return script.Noise(f"({recording.name})", scaled(recording.audio, level))
+            case _, str() as kind:
+                return script.Noise(kind, noise(kind, ms, level))
+        raise TypeError("one of them is always given")
+
+
+class _NoiseDoc(_SourceDoc):
+    ms: Annotated[int, Field(gt=0, le=60_000)] = 300
+    level: _Level = 0.3
+
+    @model_validator(mode="after")
+    def _has_one_length(self) -> Self:
+        if self.wav is not None and "ms" in self.model_fields_set:
+            raise ValueError("a recording is as long as it is: leave out ms")
+        return self
+
+    def sound(self) -> script.Noise:
+        return self.make(self.ms, self.level)
+
+
+class _BackgroundDoc(_SourceDoc):
+    level: _Level = 0.02
+
+    def audio(self) -> bytes:
+        return self.make(BACKGROUND_MS, self.level).audio
 
 
 class _WaitForAgentDoc(Settings):
@@ -78,12 +126,26 @@ class _WaitForAgentDoc(Settings):
 
 class _InterruptDoc(Settings):
     after_ms: _Milliseconds
-    say: _Said
+    say: _Said | None = None
+    noise: _NoiseDoc | None = None
     timeout: _Seconds = 10.0
+
+    @model_validator(mode="after")
+    def _has_one_sound(self) -> Self:
+        if (self.say is None) == (self.noise is None):
+            raise ValueError("needs say or noise, one of them")
+        return self
+
+    def sound(self) -> script.Utterance | script.Noise:
+        return next(doc.sound() for doc in (self.say, self.noise) if doc is not None)
 
 
 class _SecondsDoc(Settings):
     seconds: _Seconds
+
+
+class _WaitForEndDoc(Settings):
+    timeout: _Seconds = 60.0
 
 
 class _UpdateDoc(Settings):
@@ -100,21 +162,55 @@ def _are_keys(digits: str) -> str:
     return digits
 
 
+_Digits = Annotated[str, AfterValidator(_are_keys)]
+
+
+class _KeysDoc(Settings):
+    digits: _Digits
+    gap_ms: _Milliseconds = 200
+
+
+_Keys = Annotated[Annotated[_KeysDoc, Structured] | Annotated[_Digits, Plain], EITHER]
+
+
+def _pressed(keys: _KeysDoc | str) -> script.PressDigits:
+    return script.PressDigits(keys) if isinstance(keys, str) else script.PressDigits(keys.digits, keys.gap_ms)
+
+
+class _PauseDoc(Settings):
+    seconds: _Seconds
+    dtmf: _Keys | None = None
+
+    @model_validator(mode="after")
+    def _is_long_enough(self) -> Self:
+        keys = self.keys()
+        if keys is not None and (needed := keys.gap_ms / 1000 + keys.seconds) > self.seconds:
+            raise ValueError(f"pressing the keys takes {needed:g} s, the pause is {self.seconds:g} s only")
+        return self
+
+    def keys(self) -> script.PressDigits | None:
+        return None if self.dtmf is None else _pressed(self.dtmf)
+
+
 class _StepDoc(Settings):
     wait_for_agent: _WaitForAgentDoc | None = None
     say: _Said | None = None
+    noise: _NoiseDoc | None = None
     interrupt: _InterruptDoc | None = None
-    dtmf: Annotated[str, AfterValidator(_are_keys)] | None = None
-    hold: _SecondsDoc | None = None
+    dtmf: _Keys | None = None
+    hold: _PauseDoc | None = None
+    secure_pause: _PauseDoc | None = None
     update: _UpdateDoc | None = None
     wait: _SecondsDoc | None = None
+    wait_for_end: _WaitForEndDoc | None = None
     hang_up: _EmptyDoc | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _needs_no_value(cls, value: object) -> object:
         if isinstance(value, dict):
-            return {k: {} if v is None and k in ("wait_for_agent", "hang_up") else v for k, v in value.items()}
+            bare = ("wait_for_agent", "wait_for_end", "hang_up")
+            return {k: {} if v is None and k in bare else v for k, v in value.items()}
         return value
 
     @model_validator(mode="after")
@@ -163,13 +259,15 @@ class _ExpectDoc(Settings):
     max_first_audio_ms: _Limit | None = None
     max_response_ms: _Limit | None = None
     max_cut_off_ms: _Limit | None = None
+    max_seconds: _Limit | None = None
     no_protocol_errors: StrictBool = True
 
 
-def _end_with_hang_up(steps: list[_StepDoc]) -> list[_StepDoc]:
+def _end_with_the_call(steps: list[_StepDoc]) -> list[_StepDoc]:
     for number, step in enumerate(steps[:-1], 1):
-        if step.hang_up is not None:
-            raise ValueError(f"nothing can follow `hang_up`, which is step {number} of {len(steps)}")
+        if step.hang_up is not None or step.wait_for_end is not None:
+            name = "hang_up" if step.hang_up is not None else "wait_for_end"
+            raise ValueError(f"nothing can follow `{name}`, which is step {number} of {len(steps)}")
     return steps
 
 
@@ -185,8 +283,10 @@ class ScenarioDoc(Settings):
     dnis: str = "tel:+13175550199"
     start_burst_ms: Annotated[int, Field(ge=0, le=20_000)] = 200
     playback_delay_ms: Annotated[int, Field(ge=0, le=5_000)] = 0
+    playback_reports: StrictBool = True
+    background: _BackgroundDoc | None = None
     stay: _Seconds = 30.0
-    steps: Annotated[list[_StepDoc], Field(min_length=1, max_length=1000), AfterValidator(_end_with_hang_up)]
+    steps: Annotated[list[_StepDoc], Field(min_length=1, max_length=1000), AfterValidator(_end_with_the_call)]
     expect: _ExpectDoc = _ExpectDoc()
 
 
@@ -195,17 +295,23 @@ def _step(doc: _StepDoc) -> script.Step:
         case _StepDoc(wait_for_agent=_WaitForAgentDoc() as step):
             return script.WaitForAgent(step.timeout, step.silence_ms, step.required)
         case _StepDoc(say=_SayDoc() as said):
-            return script.Say(said.utterance())
+            return script.Say(said.sound())
         case _StepDoc(interrupt=_InterruptDoc() as step):
-            return script.Interrupt(step.after_ms, step.say.utterance(), step.timeout)
-        case _StepDoc(dtmf=str() as digits):
-            return script.PressDigits(digits)
-        case _StepDoc(hold=_SecondsDoc() as step):
-            return script.HoldLine(step.seconds)
+            return script.Interrupt(step.after_ms, step.sound(), step.timeout)
+        case _StepDoc(noise=_NoiseDoc() as step):
+            return script.MakeNoise(step.sound())
+        case _StepDoc(dtmf=str() | _KeysDoc() as keys):
+            return _pressed(keys)
+        case _StepDoc(hold=_PauseDoc() as step):
+            return script.HoldLine(step.seconds, step.keys())
+        case _StepDoc(secure_pause=_PauseDoc() as step):
+            return script.HoldLine(step.seconds, step.keys(), secure=True)
         case _StepDoc(update=_UpdateDoc() as step):
             return script.ChangeLanguage(step.language)
         case _StepDoc(wait=_SecondsDoc() as step):
             return script.Wait(step.seconds)
+        case _StepDoc(wait_for_end=_WaitForEndDoc() as step):
+            return script.WaitForEnd(step.timeout)
         case _:
             return script.HangUp()
 
@@ -224,6 +330,8 @@ def to_scenario(doc: ScenarioDoc) -> script.Scenario:
         dnis=doc.dnis,
         start_burst_ms=doc.start_burst_ms,
         playback_delay_ms=doc.playback_delay_ms,
+        playback_reports=doc.playback_reports,
+        background=b"" if doc.background is None else doc.background.audio(),
         stay=doc.stay,
         expect=script.Expectations(
             ended_by=expect.ended_by,
@@ -234,6 +342,7 @@ def to_scenario(doc: ScenarioDoc) -> script.Scenario:
             max_first_audio_ms=expect.max_first_audio_ms,
             max_response_ms=expect.max_response_ms,
             max_cut_off_ms=expect.max_cut_off_ms,
+            max_seconds=expect.max_seconds,
             no_protocol_errors=expect.no_protocol_errors,
         ),
     )

@@ -17,6 +17,15 @@ class Utterance(msgspec.Struct, frozen=True):
     """8 kHz µ-law."""
 
 
+class Noise(msgspec.Struct, frozen=True):
+    """Something that is heard on the caller's side and is no speech: nobody expects an answer to it."""
+
+    name: str
+    """For people to read, such as `cough`."""
+    audio: bytes
+    """8 kHz µ-law; `offhook.speech.noise` makes some."""
+
+
 class WaitForAgent(msgspec.Struct, frozen=True):
     """Until the agent has spoken since the last step and has fallen silent."""
 
@@ -34,11 +43,17 @@ class Say(msgspec.Struct, frozen=True):
     utterance: Utterance
 
 
+class MakeNoise(msgspec.Struct, frozen=True):
+    """Let a noise be heard; over with its last sample."""
+
+    noise: Noise
+
+
 class Interrupt(msgspec.Struct, frozen=True):
-    """Speak over the agent, once so much of what it says now has been heard."""
+    """Speak, or be noisy, over the agent, once so much of what it says now has been heard."""
 
     after_ms: int
-    utterance: Utterance
+    sound: Utterance | Noise
     timeout: float = 10.0
     """Seconds for the agent to begin to speak."""
 
@@ -50,11 +65,20 @@ class PressDigits(msgspec.Struct, frozen=True):
     gap_ms: int = 200
     """From one key to the next."""
 
+    @property
+    def seconds(self) -> float:
+        """From the first key to the last."""
+        return (len(self.digits) - 1) * self.gap_ms / 1000
+
 
 class HoldLine(msgspec.Struct, frozen=True):
-    """Put the agent on hold: no audio flows."""
+    """Pause the call on our side, so that no audio flows: the agent is on hold, or a secure pause keeps it out."""
 
     seconds: float
+    keys: PressDigits | None = None
+    """Pressed meanwhile, the first one `gap_ms` after the pause began."""
+    secure: bool = False
+    """A secure pause; on the wire it is the same."""
 
 
 class ChangeLanguage(msgspec.Struct, frozen=True):
@@ -69,11 +93,18 @@ class Wait(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class WaitForEnd(msgspec.Struct, frozen=True):
+    """Stay on the line, silent, until the agent ends the call."""
+
+    timeout: float = 60.0
+    """Seconds; by then it must have ended."""
+
+
 class HangUp(msgspec.Struct, frozen=True):
     """End the call."""
 
 
-Step = WaitForAgent | Say | Interrupt | PressDigits | HoldLine | ChangeLanguage | Wait | HangUp
+Step = WaitForAgent | Say | MakeNoise | Interrupt | PressDigits | HoldLine | ChangeLanguage | Wait | WaitForEnd | HangUp
 
 
 class HeardSeconds(msgspec.Struct, frozen=True):
@@ -108,6 +139,8 @@ class Expectations(msgspec.Struct, frozen=True, kw_only=True):
     """From the end of each caller turn to the agent being heard."""
     max_cut_off_ms: float | None = None
     """Agent audio that was still to be played when the call ended."""
+    max_seconds: float | None = None
+    """Length of the call, from the connection to its end."""
     no_protocol_errors: bool = True
 
 
@@ -134,6 +167,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """Caller audio buffered before the connection stood, sent faster than real time after `opened`."""
     playback_delay_ms: int = 0
     """From agent audio arriving at an empty queue to it being heard."""
+    playback_reports: bool = True
+    """False: the server is never told that playing started or completed."""
+    background: bytes = b""
+    """8 kHz µ-law under everything that the caller's side sends, over and over."""
     stay: float = 30.0
     """Seconds the caller stays on the line after the last step if nobody ends the call."""
     expect: Expectations = Expectations()
@@ -174,5 +211,9 @@ def probe_scenario() -> Scenario:
 
 def texts(scenario: Scenario) -> list[str]:
     """Return the texts that need a sound, to prepare them before the call."""
-    utterances = [step.utterance for step in scenario.steps if isinstance(step, Say | Interrupt)]
-    return [utterance.text for utterance in utterances if utterance.audio is None]
+    sounds = [
+        step.utterance if isinstance(step, Say) else step.sound
+        for step in scenario.steps
+        if isinstance(step, Say | Interrupt)
+    ]
+    return [sound.text for sound in sounds if isinstance(sound, Utterance) and sound.audio is None]

@@ -23,7 +23,7 @@ from offhook.simulator.playback import PlaybackQueue, PlaybackStarted
 from offhook.simulator.recording import stereo
 from offhook.simulator.report import CallReport, EndedBy
 from offhook.simulator.reporting import Logbook, broken_rule
-from offhook.simulator.script import Scenario, SpeechSource, Utterance
+from offhook.simulator.script import Noise, Scenario, SpeechSource, Utterance
 
 
 class SimulatedCall:
@@ -60,7 +60,7 @@ class SimulatedCall:
         )
         self._queue = queue or PlaybackQueue(start_delay=scenario.playback_delay_ms / 1000)
         self._sent: list[CallerFrame] = []
-        self._line = CallerLine(burst_ms=scenario.start_burst_ms)
+        self._line = CallerLine(burst_ms=scenario.start_burst_ms, background=scenario.background)
         self._ear = AgentSpeech()
         self._conductor = Conductor(scenario.steps, self, self._ear, stay=scenario.stay)
         self._log = Logbook()
@@ -188,24 +188,31 @@ class SimulatedCall:
         self._tell(ev.CallerSpeaking(at=self._at(now), text=utterance.text, interrupting=interrupting))
         return spoken
 
-    def press(self, digit: str, now: float) -> None:
-        """Press one key."""
+    def make_noise(self, noise: Noise, now: float) -> Spoken:
+        """Let a noise be heard; it is no turn and wants no answer."""
+        placed = self._line.say(noise.audio, now)
+        self._tell(ev.CallerNoise(at=self._at(now), name=noise.name, seconds=round(placed.end - placed.start, 3)))
+        return placed
+
+    def press(self, digit: str, now: float, *, paused: bool) -> None:
+        """Press one key; in a pause it is no turn that wants an answer."""
         self._session.send_dtmf(digit, now)
-        self._queue.turn(now)
-        self._figures.turn(Spoken(now, now), digit, over_agent=False)
+        if not paused:
+            self._queue.turn(now)
+            self._figures.turn(Spoken(now, now), digit, over_agent=False)
         self._tell(ev.Dtmf(at=self._at(now), digit=digit))
 
-    def hold(self, now: float) -> None:
-        """Put the agent on hold: what is due goes out, then nothing (audiohook.md §3.2 `paused`)."""
+    def hold(self, now: float, *, secure: bool) -> None:
+        """Pause on our side: what is due goes out, then nothing (audiohook.md §3.2 `paused`)."""
         self._send(self._line.drain(now), now)
         self._session.pause(now)
-        self._tell(ev.HoldStarted(at=self._at(now)))
+        self._tell(ev.HoldStarted(at=self._at(now), secure=secure))
 
-    def resume(self, now: float) -> None:
-        """Take the agent back; `resumed` tells to the sample how much was not sent."""
+    def resume(self, now: float, *, secure: bool) -> None:
+        """End that pause; `resumed` tells to the sample how much was not sent."""
         self._send(self._line.drain(now), now)
         self._session.resume(now)
-        self._tell(ev.HoldEnded(at=self._at(now)))
+        self._tell(ev.HoldEnded(at=self._at(now), secure=secure))
 
     def change_language(self, language: str, now: float) -> None:
         """Tell the server of another language."""
@@ -234,7 +241,7 @@ class SimulatedCall:
         self._conductor.advance(now)
 
     def _played(self, at: float, now: float, *, started: bool) -> None:
-        if self._session.state is ClientState.OPEN:
+        if self.scenario.playback_reports and self._session.state is ClientState.OPEN:
             if started:
                 self._session.send_playback_started(now)
             else:

@@ -14,7 +14,7 @@ from typing import Final, Literal
 from offhook.speech.espeak import synthesise
 from offhook.speech.tones import tones
 
-__all__ = ["Speech", "Voice", "normalise", "shipped_texts"]
+__all__ = ["Speech", "Voice", "normalise", "shipped_clips", "shipped_texts"]
 
 Voice = Literal["agent", "caller"]
 
@@ -42,6 +42,11 @@ def _shipped() -> dict[tuple[str, Voice], bytes]:
 def shipped_texts() -> list[tuple[str, Voice]]:
     """Return the normalised text and the voice of every shipped clip."""
     return list(_shipped())
+
+
+def shipped_clips() -> list[bytes]:
+    """Return the sound of every shipped clip, always in the same order."""
+    return list(_shipped().values())
 
 
 class Speech:

@@ -22,6 +22,19 @@ def test_half_a_sample_is_refused() -> None:
         ulaw.encode(b"\0\0\0")
 
 
+def test_mixing_adds_and_never_wraps() -> None:
+    loud = ulaw.encode(b"\x00\x70" * 3)  # 28,672
+    assert ulaw.mix(loud, ulaw.silence(1)[:3]) == loud
+    assert ulaw.decode(ulaw.mix(loud, loud)) == ulaw.decode(bytes([0x80] * 3)), "the loudest sample there is"
+    with pytest.raises(ValueError, match="got 1 and 2 bytes"):
+        ulaw.mix(b"a", b"ab")
+
+
+@given(st.binary(max_size=400))
+def test_mixing_with_silence_changes_nothing_that_is_heard(audio: bytes) -> None:
+    assert ulaw.decode(ulaw.mix(audio, bytes([ulaw.SILENCE]) * len(audio))) == ulaw.decode(audio)
+
+
 @given(st.binary(max_size=400))
 def test_what_was_decoded_codes_to_the_same_bytes(audio: bytes) -> None:
     # 0x7F is negative zero: it decodes to 0, whose code is 0xFF.

@@ -3,8 +3,10 @@ from typing import Any
 
 import pytest
 
+from offhook.agents.prices import known_prices
 from offhook.config import Config, ConfigError, HostPort, LoadedConfig, Problem, load_config, parse_config, reading
 from offhook.httpsig import Key
+from offhook.realtime.cost import Prices, TranscriptionPrice
 
 ROOT = Path(__file__).parents[3]
 ANY = "0.0.0.0"  # noqa: S104
@@ -380,3 +382,41 @@ def test_environment_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_config_in_python() -> None:
     config = Config.model_validate({"agents": {"a": {"instructions": "x"}}, "listen": HostPort("h", 1)})
     assert config.listen == HostPort("h", 1)
+
+
+PRICES = """
+prices:
+  mine: {text_input: 4, text_cached: 0.4, text_output: 24, audio_input: 32, audio_cached: 0.4, audio_output: 64}
+  gpt-realtime-2.1: {text_input: 1, text_cached: 1, text_output: 1, audio_input: 1, audio_cached: 1, audio_output: 1}
+transcription_prices: {my-ears: {minute: 0.006}, my-other-ears: {input: 3, output: 5}}
+"""
+
+
+def test_prices_are_added_to_the_known_ones() -> None:
+    known = parse(MINIMAL).config.price_list()
+    assert known == known_prices()
+    prices = parse(MINIMAL + PRICES).config.price_list()
+    assert prices.price_of("mine") == Prices(
+        text_input=4, text_cached=0.4, text_output=24, audio_input=32, audio_cached=0.4, audio_output=64
+    )
+    own = prices.price_of("gpt-realtime-2.1-2026-07-09")
+    assert own is not None
+    assert own.audio_output == 1
+    assert prices.price_of("gpt-realtime-2") == known.price_of("gpt-realtime-2")
+    assert prices.transcription_price_of("my-ears") == TranscriptionPrice(minute=0.006)
+    assert prices.transcription_price_of("my-other-ears") == TranscriptionPrice(input=3, output=5)
+    assert prices.transcription_price_of("gpt-transcribe") is not None
+
+
+def test_prices_that_are_none() -> None:
+    rest = "audio_input: 1, audio_cached: 1, audio_output: 1, text_output: 1"
+    text = f"prices: {{a: {{text_input: -1, text_cashed: 1, {rest}}}}}\n"
+    text += "transcription_prices: {b: {minute: free}, '': {}}\n"
+    assert lines(MINIMAL + text) == [
+        "x.yaml:3:10: OH-CONF-06 prices.a.text_cached: is missing",
+        "x.yaml:3:26: OH-CONF-08 prices.a.text_input: should be greater than or equal to 0",
+        "x.yaml:3:30: OH-CONF-05 prices.a.text_cashed: there is no such setting; did you mean text_cached?",
+        "x.yaml:4:36: OH-CONF-07 transcription_prices.b.minute: should be a valid number, "
+        "unable to parse string as a number",
+        "x.yaml:4:43: OH-CONF-08 transcription_prices.: should have at least 1 character",
+    ]

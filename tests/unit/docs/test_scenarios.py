@@ -1,7 +1,7 @@
 """The page on scenarios names every key of both formats, and its default."""
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
@@ -9,6 +9,7 @@ from pydantic_core import PydanticUndefined
 
 from offhook.emulator import scenario as agent
 from offhook.simulator import scenario_document as caller
+from offhook.speech.noise import Kind
 from tests.unit.docs.pages import ROOT
 
 PAGE = (ROOT / "docs" / "reference" / "scenarios.md").read_text("utf-8")
@@ -28,7 +29,7 @@ def shown(default: object) -> str:
         return f"`{str(default).lower()}`"
     if isinstance(default, float) and default.is_integer() and default != 4.0:
         return f"`{int(default)}`"
-    return '`""`' if default == "" else f"`{default}`"
+    return "none" if default is None else '`""`' if default == "" else f"`{default}`"
 
 
 @pytest.mark.parametrize(
@@ -52,12 +53,25 @@ def test_steps_of_the_callers_scenario() -> None:
     section = PAGE.partition("### Steps")[2].partition("###")[0]
     steps = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
     assert steps == list(caller._StepDoc.model_fields)
-    for model in (caller._WaitForAgentDoc, caller._InterruptDoc, caller._SecondsDoc, caller._UpdateDoc):
+    for model in (
+        caller._WaitForAgentDoc,
+        caller._NoiseDoc,
+        caller._InterruptDoc,
+        caller._KeysDoc,
+        caller._PauseDoc,
+        caller._UpdateDoc,
+        caller._SecondsDoc,
+        caller._WaitForEndDoc,
+    ):
         for name, field in model.model_fields.items():
             default = "required" if field.is_required() else shown(field.default)
             assert re.search(rf"^\|[^|]*\| `{name}` \| {re.escape(default)} \|", section, re.MULTILINE), name
     for name in caller._SayDoc.model_fields:
         assert f"{{{name}: " in section
+    background = next(line for line in PAGE.splitlines() if line.startswith("| `background` |"))
+    for name, field in caller._BackgroundDoc.model_fields.items():
+        assert f"`{name}`" in background
+        assert shown(field.default) in (*re.findall(r"`[^`]+`", background), "none")
     for name in (*caller._RangeDoc.model_fields, *caller._BargeInDoc.model_fields):
         assert f"`{name}`" in PAGE
 
@@ -69,6 +83,14 @@ def test_keys_of_the_agents_scenario(heading: str, model: type[BaseModel]) -> No
     for name, field in model.model_fields.items():
         if isinstance(field.default, bool | int | float | str):
             assert table[name][1] == shown(field.default), name
+
+
+def test_kinds_of_noise() -> None:
+    assert tuple(rows("Noise")) == get_args(Kind)
+
+
+def test_keys_of_an_aside() -> None:
+    assert list(rows("Asides")) == list(agent.Aside.model_fields)
 
 
 def test_faults_of_the_agents_scenario() -> None:

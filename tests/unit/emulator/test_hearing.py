@@ -7,6 +7,7 @@ from offhook.audio.vad import FRAME_MS
 from offhook.emulator.formats import PCM, PCMU, from_ulaw
 from offhook.emulator.hearing import Hearing, TurnEnded, TurnStarted
 from offhook.realtime import SemanticVad, ServerVad
+from offhook.speech.noise import noise
 from tests.unit.emulator.rig import (
     INTERRUPTION,
     QUESTION,
@@ -22,6 +23,7 @@ from tests.unit.emulator.rig import (
     PCMU as PCMU_FORMAT,
 )
 
+LONG = "We are open Monday to Friday, from nine in the morning until six in the evening."
 VAD = ServerVad(threshold=0.5, prefix_padding_ms=300, silence_duration_ms=500)
 
 
@@ -102,6 +104,37 @@ def test_with_create_response_off_the_turn_is_only_committed() -> None:
     assert not of(events, "response.created")
     rig.send("response.create")
     assert done(rig.run(5))["status"] == "completed"
+
+
+def test_with_both_off_the_client_decides_everything() -> None:
+    rig = Rig({"speed": 1, "turns": [{"say": LONG}, {"caller": "Stop.", "say": "All right."}]})
+    detection = {"type": "server_vad", "create_response": False, "interrupt_response": False}
+    rig.ready(audio={"input": {"turn_detection": detection}})
+    rig.send("response.create")
+    rig.run(1.0)
+    events = rig.speak(INTERRUPTION)
+    asked = [kind for kind in kinds(events) if kind.startswith("input_audio_buffer") or kind == "error"]
+    assert asked == [f"input_audio_buffer.{what}" for what in ("speech_started", "speech_stopped", "committed")]
+    assert not of(events, "response.done")
+    assert rig.session.active_response_id is not None, "it goes on"
+    rig.send("response.cancel")
+    assert done(rig.run(1.0))["status_details"]["reason"] == "client_cancelled"
+    assert not of(rig.run(3.0), "response.created"), "it waits to be asked"
+    rig.send("response.create")
+    assert said(done(rig.run(5.0))) == ["All right."]
+
+
+@pytest.mark.parametrize(("ms", "prefix", "silence_ms"), [(100, 300, 500), (200, 0, 320), (450, 600, 800)])
+def test_the_length_of_short_speech_can_be_told_from_its_times(ms: int, prefix: int, silence_ms: int) -> None:
+    rig = Rig()
+    detection = {"type": "server_vad", "prefix_padding_ms": prefix, "silence_duration_ms": silence_ms}
+    rig.ready(audio={"input": {"turn_detection": detection}})
+    events = rig.speak(silence(1000) + noise("line", ms, 0.3), then_ms=1200)
+    start = only(events, "input_audio_buffer.speech_started")["audio_start_ms"]
+    end = only(events, "input_audio_buffer.speech_stopped")["audio_end_ms"]
+    assert (start + prefix) % FRAME_MS == end % FRAME_MS == 0
+    assert 1000 - FRAME_MS < start + prefix <= 1000
+    assert -FRAME_MS < end - start - prefix - silence_ms - ms < 2 * FRAME_MS
 
 
 def test_with_interrupt_off_the_response_goes_on_and_the_turn_stays_unanswered() -> None:

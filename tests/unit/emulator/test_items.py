@@ -119,6 +119,57 @@ class TestFunctionCallOutput:
         rig.send("response.create")
         assert said(done(rig.run(5))) == [GREETING]
 
+    def test_a_call_takes_one_output(self) -> None:
+        rig = Rig({"turns": [{"call": CALL}, {"say": GREETING}]})
+        rig.ready()
+        call_id = rig.greet()["output"][0]["call_id"]
+        output = {"type": "function_call_output", "call_id": call_id, "output": "{}", "id": "out"}
+        assert not of(rig.send("conversation.item.create", item=output), "error")
+        again = error(rig.send("conversation.item.create", item=output | {"id": "again"}))
+        assert (again["code"], again["param"]) == ("invalid_tool_call_id", "item.call_id")
+        assert again["message"] == f"Tool call ID '{call_id}' already has an output."
+        rig.send("conversation.item.delete", item_id="out")
+        assert not of(rig.send("conversation.item.create", item=output), "error")
+
+    def test_call_ids_are_taken_once(self) -> None:
+        rig = Rig({"turns": [{"call": CALL}]})
+        rig.ready()
+        theirs = rig.greet()["output"][0]["call_id"]
+        call = {"type": "function_call", "name": "order_status", "call_id": "call_old", "arguments": "{}"}
+        assert not of(rig.send("conversation.item.create", item=call), "error")
+        for call_id in ("call_old", theirs):
+            found = error(rig.send("conversation.item.create", item=call | {"call_id": call_id}))
+            assert (found["code"], found["param"]) == ("invalid_value", "item.call_id")
+
+    def test_a_call_that_was_deleted_takes_none(self) -> None:
+        rig = Rig({"turns": [{"call": CALL}]})
+        rig.ready()
+        (item,) = rig.greet()["output"]
+        rig.send("conversation.item.delete", item_id=item["id"])
+        output = {"type": "function_call_output", "call_id": item["call_id"], "output": "{}"}
+        assert error(rig.send("conversation.item.create", item=output))["code"] == "invalid_tool_call_id"
+
+    def test_responses_do_not_wait_for_it(self) -> None:
+        rig = Rig(
+            {
+                "turns": [
+                    {"call": [CALL, CALL]},
+                    {"say": "It has shipped."},
+                    {"when": {"instructions": "a short filler"}, "say": "One moment."},
+                ]
+            }
+        )
+        rig.ready()
+        calls = [item["call_id"] for item in rig.greet()["output"]]
+        assert len(set(calls)) == 2
+        rig.send("response.create", response={"instructions": "Say a short filler.", "tool_choice": "none"})
+        assert said(done(rig.run(5))) == ["One moment."]
+        for call_id in calls:
+            output = {"type": "function_call_output", "call_id": call_id, "output": "{}"}
+            assert not of(rig.send("conversation.item.create", item=output), "error")
+        rig.send("response.create")
+        assert said(done(rig.run(5))) == ["It has shipped."]
+
     def test_a_call_that_was_cut_short_takes_none(self) -> None:
         rig = Rig({"turns": [{"call": CALL}], "first_audio_ms": 0, "created_ms": 0})
         rig.ready()

@@ -167,6 +167,45 @@ class TestOneAtATime:
         ended = [said(event["response"]) for event in of(rig.run(5), "response.done")]
         assert sorted(ended) == [["Hello."], ["a"], ["b"]]
 
+    def test_a_slow_one_beside_it_holds_nothing_up(self) -> None:
+        rig = rig_with({"say": "Hello."}, {"say": "Bye."}, asides=[{"say": "Slow.", "seconds": 20}])
+        rig.send("response.create", response={"conversation": "none", "output_modalities": ["text"]})
+        rig.send("response.create")
+        assert said(done(rig.run(5))) == ["Hello."]
+        rig.send("response.create")
+        assert said(done(rig.run(5))) == ["Bye."]
+        assert not of(rig.run(10), "response.output_text.delta")
+        assert said(done(rig.run(2))) == ["Slow."]
+
+    @pytest.mark.parametrize(("aside", "begun"), [({"fail": {}}, 0), ({"say": "one two three four", "fail": {}}, 1)])
+    def test_one_beside_it_may_fail(self, aside: dict[str, Any], begun: int) -> None:
+        rig = rig_with(asides=[aside, "All is well."], aside_seconds=1)
+        text = {"conversation": "none", "output_modalities": ["text"]}
+        rig.send("response.create", response=text)
+        assert not of(rig.run(0.9), "response.done")
+        response = done(rig.run(1))
+        assert (response["status"], len(response["output"])) == ("failed", begun)
+        assert response["status_details"]["error"]["code"] == "inference_rate_limit_exceeded"
+        rig.send("response.create", response=text)
+        assert said(done(rig.run(2))) == ["All is well."]
+
+    def test_what_is_given_to_read_is_all_that_is_read(self) -> None:
+        rig = rig_with({"say": LONG}, asides=["All is well."])
+        rig.greet()
+        spoken = rig.session.conversation.entries()[0].id
+        words = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x" * 400}]}
+        read = []
+        inputs: list[list[Any] | None] = [None, [], [words], [{"type": "item_reference", "id": spoken}]]
+        for items in inputs:
+            given = {} if items is None else {"input": items}
+            rig.send("response.create", response={"conversation": "none", "output_modalities": ["text"], **given})
+            read.append(done(rig.run(2))["usage"]["input_token_details"])
+        conversation, nothing, text, reference = ((tokens["text_tokens"], tokens["audio_tokens"]) for tokens in read)
+        assert conversation == reference
+        assert conversation[1] > 0
+        assert nothing[0] < text[0] - 100
+        assert nothing[1] == text[1] == 0
+
     def test_there_is_an_end_to_parallelism(self) -> None:
         rig = rig_with()
         for _ in range(32):
@@ -188,6 +227,7 @@ class TestParameters:
             ({"metadata": {"k": "v" * 513}}, "invalid_value"),
             ({"modalities": ["text"]}, "unknown_parameter"),
             ({"input": [{"type": "item_reference", "id": "item_gone"}]}, "item_not_found"),
+            ({"input": [{"type": "poem"}]}, "invalid_value"),
         ],
     )
     def test_wrong_ones_are_refused(self, params: dict[str, Any], code: str) -> None:

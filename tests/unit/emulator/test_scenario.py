@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from offhook.emulator.scenario import Call, Handshake, Loss, Scenario, ScenarioError, load_scenario
+from offhook.emulator.scenario import Aside, Call, Failure, Handshake, Loss, Scenario, ScenarioError, load_scenario
 
 FULL = """\
 # a comment
@@ -20,8 +20,11 @@ turns:
   - call: [{name: a}, {name: b, arguments: "{broken"}]
   - when: {text: pressed 1}
     fail: {code: server_error}
+  - caller: ""
 handshake: [{status: 429}, {created_after: 2}]
 lose: [{after: 3, code: 1011}, null]
+asides: [All is well., {say: Slow., seconds: 2}, {fail: {code: server_error}}]
+aside_seconds: 0.5
 """
 
 
@@ -32,6 +35,13 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert (scenario.seed, scenario.speed, scenario.first_audio_ms) == (7, 2.5, 100)
     assert scenario.texts() == ["Hello.", "One moment.", "It has shipped.", "It comes on Friday."]
     assert [call.name for turn in scenario.turns for call in turn.calls()] == ["order_status", "a", "b"]
+    assert scenario.turns[-1].caller == ""
+    assert scenario.asides == [
+        "All is well.",
+        Aside(say="Slow.", seconds=2),
+        Aside(fail=Failure(code="server_error")),
+    ]
+    assert scenario.aside_seconds == 0.5
     assert scenario.handshake_of(0).status == 429
     assert scenario.handshake_of(1).created_after == 2
     assert scenario.handshake_of(2) == Handshake()
@@ -68,6 +78,7 @@ handshake: {status: 418, crated: true}
 lose: [{after: 3}, null, {code: 1011}]
 surprises: "no"
 seed: 8
+asides: [3, {sy: x}, {seconds: 601}]
 """
 
 
@@ -95,6 +106,9 @@ def test_every_mistake_is_told_at_its_place(tmp_path: Path) -> None:
         "12:26: OH-CONF-06 lose[2].after: is missing",
         "13:12: OH-CONF-07 surprises: should be a valid boolean",
         "14:1: OH-CONF-04 seed: this is here twice, first in line 1",
+        "15:10: OH-CONF-07 asides[0]: should be text; put it in quotes",
+        "15:14: OH-CONF-05 asides[1].sy: there is no such setting; did you mean say?",
+        "15:32: OH-CONF-08 asides[2].seconds: should be less than or equal to 600",
     ]
 
 

@@ -1,7 +1,9 @@
 from typing import Any
 
+import pytest
+
 from offhook.emulator import script
-from offhook.emulator.scenario import Scenario, Turn
+from offhook.emulator.scenario import Failure, Scenario, Turn
 from offhook.emulator.script import ALL_RIGHT, ASIDE, DIGITS_NOTED, FAREWELL, GREETING, SMALL_TALK, STILL_THERE, Script
 from offhook.speech import normalise, shipped_texts
 
@@ -113,9 +115,77 @@ def test_improvisation_rotates_and_says_goodbye_with_the_tool() -> None:
 
 
 def test_asides_in_order_the_last_one_stays() -> None:
-    script = make(asides=["one", "two"])
-    assert [script.aside() for _ in range(3)] == ["one", "two", "two"]
-    assert make().aside() == ASIDE
+    script = make(asides=["one", {"say": "two", "seconds": 1.5}], aside_seconds=0.2)
+    said = [script.aside() for _ in range(3)]
+    assert [turn.messages() for turn in said] == [["one"], ["two"], ["two"]]
+    assert [turn.first_audio_ms for turn in said] == [200, 1500, 1500]
+    assert make().aside() == make(asides=[{}]).aside() == Turn(say=ASIDE)
+
+
+def test_asides_that_fail() -> None:
+    script = make(asides=[{"fail": {}}, {"say": "one two", "fail": {"code": "server_error"}}])
+    assert script.aside() == Turn(fail=Failure())
+    assert script.aside() == Turn(say="one two", fail=Failure(code="server_error"))
+
+
+def test_a_noise_is_over_with_the_next_sound() -> None:
+    script = make({"caller": ""}, {"caller": "", "say": "Pardon?"}, {"caller": "", "say": "Sorry?"}, {"caller": "Hi?"})
+    for n, words in enumerate(["", "", "", "Hi?"]):
+        assert script.caller_text(script.caller_spoke(f"item_{n}")) == words
+    assert script.answer("", NO_TOOLS).turn.caller == "Hi?"
+
+
+def test_a_noise_may_be_answered() -> None:
+    script = make({"caller": "", "say": "Pardon?"}, {"caller": "Hi?", "say": "Nine to six."})
+    script.caller_spoke("item_1")
+    answer = script.answer("", NO_TOOLS)
+    assert answer.turn.messages() == ["Pardon?"]
+    script.unsaid(answer)
+    assert script.caller_text(script.caller_spoke("item_2")) == "Hi?", "what answers a noise is said at once or never"
+    assert says(script) == ["Nine to six."]
+
+
+@pytest.mark.parametrize(
+    ("turns", "said"),
+    [
+        ([{"caller": ""}, {"say": "Go on."}], ["Go on."]),
+        ([{"caller": ""}, {"caller": "Hi?", "say": "Nine to six."}], [GREETING]),
+        ([{"caller": "", "no_audio": True}, {"say": "Go on."}], []),
+    ],
+)
+def test_a_mere_noise_is_no_reason_for_an_answer(turns: list[dict[str, Any]], said: list[str]) -> None:
+    script = make(*turns)
+    script.caller_spoke("item_1")
+    assert says(script) == said
+
+
+def test_a_turn_whose_item_was_deleted_is_over() -> None:
+    script = make({"caller": "One", "say": "1"}, {"caller": "Two", "say": "2"}, {"say": "3"})
+    script.caller_spoke("item_1")
+    script.deleted("item_1")
+    assert says(script) == [GREETING], "nobody has said anything"
+    assert script.caller_text(script.caller_spoke("item_2")) == "Two"
+    script.caller_spoke("item_3")
+    script.deleted("item_2")
+    assert says(script) == ["2"], "the other item is still there"
+
+
+def test_an_answer_that_was_cut_off_does_not_come_again_when_its_item_is_deleted_meanwhile() -> None:
+    script = make({"caller": "One", "say": "1"}, {"caller": "Two", "say": "2"})
+    script.caller_spoke("item_1")
+    answer = script.answer("", NO_TOOLS)
+    script.deleted("item_1")
+    script.unsaid(answer)
+    assert says(script) == [GREETING]
+    script.caller_spoke("item_2")
+    assert says(script) == ["2"]
+
+
+def test_a_text_that_was_deleted_is_not_answered() -> None:
+    script = make({"when": {"text": "pressed 1"}, "say": "Orders."})
+    script.caller_wrote("The caller pressed 1.", "item_1")
+    script.deleted("item_1")
+    assert says(script) == [GREETING]
 
 
 def test_everything_improvised_is_listed_and_has_a_clip() -> None:

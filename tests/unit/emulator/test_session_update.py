@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.emulator.rig import PCMU, Rig, error, kinds, only
+from tests.unit.emulator.rig import PCMU, Rig, done, error, kinds, only, said
 
 PCM = {"type": "audio/pcm", "rate": 24000}
 
@@ -155,6 +155,23 @@ def test_the_voice_is_fixed_after_the_first_audio() -> None:
     rig.greet()
     assert error(update(rig, **output_of(voice="marin")))["code"] == "cannot_update_voice"
     assert kinds(update(rig, **output_of(voice="cedar"))) == ["session.updated"]
+
+
+def test_instructions_may_change_while_the_agent_speaks() -> None:
+    rig = Rig({"turns": [{"say": "Hello."}, {"say": "Bye."}], "speed": 1})
+    rig.ready(instructions="Be brief. " * 40)
+    rig.send("response.create")
+    rig.run(0.5)
+    updated = update(rig, instructions="Speak German.", **input_of(transcription={"model": "whisper-1"}))
+    session = only(updated, "session.updated")["session"]
+    assert session["instructions"] == "Speak German."
+    assert session["audio"]["input"]["turn_detection"]["silence_duration_ms"] == 500, "the rest stays"
+    first = done(rig.run(5))
+    rig.send("response.create")
+    second = done(rig.run(5))
+    assert (first["status"], said(first), said(second)) == ("completed", ["Hello."], ["Bye."])
+    read = [response["usage"]["input_token_details"]["text_tokens"] for response in (first, second)]
+    assert read[0] > read[1] + 50, "the long prompt was read for the first one"
 
 
 def test_custom_voices_and_tools_of_every_kind_are_taken() -> None:

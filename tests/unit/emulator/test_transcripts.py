@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from offhook.audio import silence
-from tests.unit.emulator.rig import INTERRUPTION, QUESTION, Rig, kinds, of, only
+from offhook.speech.noise import noise
+from tests.unit.emulator.rig import INTERRUPTION, QUESTION, Rig, done, kinds, of, only, said
 
 COMPLETED = "conversation.item.input_audio_transcription.completed"
 FAILED = "conversation.item.input_audio_transcription.failed"
@@ -28,6 +29,28 @@ def test_early() -> None:
     assert only(events, "conversation.item.input_audio_transcription.delta")["delta"] == completed["transcript"]
     found = rig.session.conversation.retrieve(completed["item_id"])
     assert getattr(found, "content")[0].transcript == completed["transcript"]  # noqa: B009 - one of many item types
+
+
+def test_a_noise_has_no_words() -> None:
+    rig = rig_with(caller="", say=None)
+    rig.ready(audio={"input": {"turn_detection": {"type": "server_vad", "create_response": False}}})
+    events = rig.speak(noise("cough", 400, 0.3)) + rig.run(0.5)
+    completed = only(events, COMPLETED)
+    assert (completed["transcript"], completed["usage"]["output_tokens"]) == ("", 0)
+    assert not of(events, "conversation.item.input_audio_transcription.delta")
+    assert rig.session.heard_history()[0].text == ""
+
+
+def test_the_words_after_a_noise_that_was_deleted_are_answered() -> None:
+    rig = Rig({"turns": [{"caller": "", "say": "Pardon?"}, {"caller": "Where is my order?", "say": "It has shipped."}]})
+    rig.ready(audio={"input": {"turn_detection": {"type": "server_vad", "create_response": False}}})
+    item_id = only(rig.speak(noise("cough", 400, 0.3)) + rig.run(0.5), COMPLETED)["item_id"]
+    rig.send("conversation.item.delete", item_id=item_id)
+    events = rig.speak(QUESTION) + rig.run(0.5)
+    assert only(events, COMPLETED)["transcript"] == "Where is my order?"
+    assert only(events, "input_audio_buffer.committed")["previous_item_id"] is None
+    rig.send("response.create")
+    assert said(done(rig.run(5))) == ["It has shipped."]
 
 
 def test_late_comes_after_the_next_speech() -> None:

@@ -1,15 +1,19 @@
 """The caller's line: frames in real time, clips at their samples, the start burst."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offhook.audio.ulaw import mix
 from offhook.simulator.caller import CallerFrame, CallerLine
+from offhook.speech.noise import noise
 
 SILENCE = b"\xff" * 1600
 
 
-def opened(now: float = 10.0, **settings: int) -> CallerLine:
+def opened(now: float = 10.0, **settings: Any) -> CallerLine:
     line = CallerLine(**settings)
     line.connect(now)
     assert line.open(now) == 0
@@ -99,6 +103,16 @@ def test_drain_cuts_the_last_frame_short() -> None:
     assert [(frame.position, len(frame.audio)) for frame in line.drain(10.25)] == [(0, 1600), (1600, 400)]
     assert line.drain(10.25) == []
     assert line.next_timer() == 10.45
+
+
+def test_the_background_goes_on_behind_everything() -> None:
+    background = noise("line", 70, 0.1)
+    clip = bytes(range(1, 201)) * 4
+    line = opened(background=background)
+    line.say(clip, 10.05)
+    sent = b"".join(frame.audio for frame in line.drain(10.9))
+    said = b"\xff" * 400 + clip + b"\xff" * 6000
+    assert sent == mix(said, (background * 20)[: len(said)])
 
 
 def test_after_hanging_up_there_is_nothing() -> None:

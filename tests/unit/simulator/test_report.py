@@ -62,6 +62,7 @@ def report() -> CallReport:
             "expected an answer within 100 ms, the one to “What are your opening hours?” took {response:.0f} ms",
         ),
         (Expectations(barge_in=ExpectedBargeIn(count=1)), "expected 1 barge-in events, got 0"),
+        (Expectations(max_seconds=2.5), "expected the call to end within 2.5 s, it took {duration:.1f} s"),
     ],
 )
 def test_each_missed_expectation_is_told(report: CallReport, expect: Expectations, complaint: str) -> None:
@@ -69,6 +70,7 @@ def test_each_missed_expectation_is_told(report: CallReport, expect: Expectation
         "heard": report.playback.heard_seconds,
         "first": report.latency.first_audio_ms,
         "response": report.turns[0].response_ms,
+        "duration": report.duration,
     }
     assert missed(expect, report) == [complaint.format(**figures)]
 
@@ -83,6 +85,7 @@ def test_met_expectations_say_nothing(report: CallReport) -> None:
         max_first_audio_ms=500,
         max_response_ms=2000,
         max_cut_off_ms=0,
+        max_seconds=60,
     )
     assert missed(expect, report) == []
 

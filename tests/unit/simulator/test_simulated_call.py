@@ -26,12 +26,16 @@ from offhook.simulator.script import (
     HangUp,
     HoldLine,
     Interrupt,
+    MakeNoise,
+    Noise,
     PressDigits,
     Say,
     Step,
     Wait,
     WaitForAgent,
+    WaitForEnd,
 )
+from offhook.speech.noise import noise
 from tests.fakes.audiohook_server import FakeAgent, agent_clip
 from tests.unit.simulator.faulty import BARGE_IN, FaultyServer, Reply, disconnect, event
 from tests.unit.simulator.virtual import START, carry, report_of, speech
@@ -143,6 +147,17 @@ def test_the_agent_may_be_left_alone() -> None:
     assert server.of("close")[0]["parameters"] == {"reason": "disconnect"}
 
 
+def test_the_caller_waits_for_the_end() -> None:
+    server = FaultyServer(at={3.0: [disconnect()]})
+    report = report_of(steps(Wait(1.0), WaitForEnd(timeout=5.0), expect=Expectations(max_seconds=4)), server)
+    assert report.ok, report.failures
+    assert (report.ended_by, report.duration) == ("agent", 3.0)
+
+    report = report_of(steps(Wait(1.0), WaitForEnd(timeout=2.0), stay=1.0), FaultyServer(at={3.5: [disconnect()]}))
+    assert report.failures == ("the agent did not end the call within 2 s",)
+    assert (report.ended_by, report.duration) == ("simulator", 3.0)
+
+
 def test_a_probe() -> None:
     identity = CallIdentity.from_seed(1, probe=True)
     call = SimulatedCall(probe_scenario(), speech, identity=identity, probe=True)
@@ -214,6 +229,27 @@ def test_a_hold_is_told_to_the_sample() -> None:
     assert server.of("close")[0]["position"] == "PT2.25S"
 
 
+def test_keys_are_pressed_in_a_secure_pause() -> None:
+    server = FaultyServer()
+    keys = PressDigits("12#", gap_ms=300)
+    scenario = steps(Wait(0.5), HoldLine(2.0, keys, secure=True), Wait(0.5), HangUp(), start_burst_ms=0)
+    report = report_of(scenario, server)
+    assert report.ok, report.failures
+    kinds = [message["type"] for message in server.received if message["type"] in ("paused", "dtmf", "resumed")]
+    assert kinds == ["paused", "dtmf", "dtmf", "dtmf", "resumed"]
+    assert [(message["parameters"]["digit"], message["_at"] - START) for message in server.of("dtmf")] == [
+        ("1", pytest.approx(0.8)),
+        ("2", pytest.approx(1.1)),
+        ("#", pytest.approx(1.4)),
+    ]
+    assert server.of("resumed")[0]["parameters"] == {"start": "PT0.5S", "discarded": "PT2.0S"}
+    assert len(server.audio) == 8000, "nothing is sent meanwhile"
+    assert report.turns == (), "an agent that is kept out need not answer"
+    pauses = [moment for moment in report.timeline if isinstance(moment, ev.HoldStarted | ev.HoldEnded)]
+    assert [moment.secure for moment in pauses] == [True, True]
+    assert ev.describe(pauses[0]) == ("caller", "is in a secure pause")
+
+
 def test_the_server_pauses_and_the_caller_holds() -> None:
     server = FaultyServer(at={1.0: [_message("pause")], 3.0: [_message("resume")]})
     report = report_of(steps(Wait(0.5), HoldLine(1.0), Wait(2.5), HangUp(), start_burst_ms=0), server)
@@ -244,6 +280,48 @@ def test_digits_come_one_by_one() -> None:
     assert [turn.text for turn in report.turns] == ["1", "#"]
 
 
+def test_a_noise_is_sent_like_speech_and_is_no_turn() -> None:
+    cough = Noise("cough", noise("cough", 400, 0.3))
+    server = FaultyServer(at={1.0: [SPOKEN], 1.4: [BARGE_IN], 2.2: [SPOKEN]})
+    scenario = steps(Wait(1.0), MakeNoise(cough), WaitForAgent(), HangUp(), start_burst_ms=0)
+    report = report_of(scenario, server)
+    assert report.ok, report.failures
+    assert bytes(server.audio[8000:]).startswith(cough.audio + silence(1000))
+    assert (report.turns, report.barge_ins, report.playback.barge_ins) == ((), (), 1)
+    (moment,) = (moment for moment in report.timeline if isinstance(moment, ev.CallerNoise))
+    assert (moment.at, moment.name, moment.seconds) == (1.0, "cough", 0.4)
+    assert ev.describe(moment) == ("caller", "makes a noise: cough, 0.4 s")
+    assert report.duration == pytest.approx(2.2 + len(SPOKEN) / 8000 + 0.8, abs=0.1), "it waits for what comes after"
+
+
+def test_what_is_said_during_a_noise_answers_the_words_before_it() -> None:
+    scenario = steps(
+        Say(Utterance("Hello")), MakeNoise(Noise("line", noise("line", 3000, 0.3))), WaitForAgent(), HangUp()
+    )
+    report = report_of(scenario, FaultyServer(at={1.0: [SPOKEN[:8000]]}))
+    assert report.ok, report.failures
+    (turn,) = report.turns
+    assert turn.response_ms is not None
+    assert turn.at + turn.seconds + turn.response_ms / 1000 == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_noise_over_the_agent_comes_at_its_time() -> None:
+    scenario = steps(Interrupt(600, Noise("click", noise("click", 300, 0.3))), WaitForAgent(), HangUp())
+    report = report_of(scenario, FaultyServer(at={1.0: [SPOKEN]}))
+    assert report.ok, report.failures
+    (moment,) = (moment for moment in report.timeline if isinstance(moment, ev.CallerNoise))
+    assert moment.at == pytest.approx(1.6, abs=0.03)
+
+
+def test_the_background_is_sent_from_the_beginning() -> None:
+    background = noise("babble", 500, 0.02)
+    server = FaultyServer()
+    report = report_of(steps(Wait(1.0), HangUp(), start_burst_ms=300, background=background), server)
+    assert report.ok, report.failures
+    assert bytes(server.audio) == (background * 3)[: 1300 * 8]
+    assert report.turns == ()
+
+
 def test_a_turn_without_an_answer() -> None:
     scenario = steps(Say(Utterance("Hello")), Wait(1), Say(Utterance("Hello")), Wait(3), HangUp())
     first, second = report_of(scenario, FaultyServer(at={3.0: [SPOKEN]})).turns
@@ -267,6 +345,14 @@ def test_playback_is_reported_to_the_server() -> None:
     assert report.playback.max_unplayed_ms == pytest.approx(seconds * 1000, abs=0.1)
     assert report.playback.barge_ins == 1
     assert report.latency.first_audio_ms == pytest.approx(1000, abs=100)
+
+
+def test_a_peer_that_reports_no_playing() -> None:
+    server = FaultyServer(at={1.0: [SPOKEN]})
+    report = report_of(steps(WaitForAgent(), HangUp(), playback_reports=False), server)
+    assert report.ok, report.failures
+    assert server.of("playback_started") == server.of("playback_completed") == []
+    assert ev.AgentFinished in [type(moment) for moment in report.timeline], "it is played all the same"
 
 
 def test_the_playback_delay_of_the_scenario() -> None:
