@@ -10,6 +10,7 @@ from offhook.config.explain import did_you_mean
 from offhook.config.problems import (
     ENDING_MODEL,
     NO_KEYS,
+    NO_PRICE,
     NO_REASONING,
     OPEN_KEY,
     TOOL,
@@ -101,6 +102,9 @@ def _advice_on_agent(config: Config, name: str, agent: Agent, document: Document
         message = "this model does not reason and will refuse the session"
         fix = "leave reasoning_effort out, or use gpt-realtime-2.1"
         yield _warning(document, ("agents", name, "reasoning_effort"), NO_REASONING, message, fix)
+    if agent.limits.max_cost is not None and config.price_list().price_of(agent.model) is None:
+        message = "what this model costs is not known, so max_cost has no effect"
+        yield _warning(document, ("agents", name, "limits", "max_cost"), NO_PRICE, message, "add it to `prices`")
     detection = agent.turn_detection
     if detection.create_response and not detection.interrupt_response:
         message = "without interrupt_response a turn of the caller may stay unanswered while the agent speaks"

@@ -25,6 +25,7 @@ NO_REASONING = "OH-CONF-53"
 OPEN_KEY = "OH-CONF-54"
 NO_KEYS = "OH-CONF-55"
 UNANSWERED = "OH-CONF-56"
+NO_PRICE = "OH-CONF-57"
 
 
 @dataclass(frozen=True, slots=True, order=True)

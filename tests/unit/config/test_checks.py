@@ -34,6 +34,8 @@ def advice(agent: dict[str, Any], providers: list[dict[str, Any]] | None = None,
         ({"reasoning_effort": "low"}, []),
         ({"turn_detection": {"interrupt_response": False}}, ["OH-CONF-56"]),
         ({"turn_detection": {"interrupt_response": False, "create_response": False}}, []),
+        ({"limits": {"max_cost": 1.0}}, []),
+        ({"limits": {"max_cost": 1.0}, "model": "gpt-realtime-3"}, ["OH-CONF-50", "OH-CONF-57"]),
         ({"mode": "listen", "model": "x", "voice": "y"}, []),
     ],
 )
