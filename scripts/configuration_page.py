@@ -152,6 +152,8 @@ def _type(schema: Schema) -> str:
             return f"list of {_plural(_type(schema['items']))}"
         case "object" if "properties" in schema:
             return ", ".join(f"`{{{name}: …}}`" for name in schema["properties"])
+        case "object" if not any(_held(schema)):
+            return "mapping"
         case "object":
             return f"names and their {_plural(_type(next(_held(schema))[0]))}"
         case "boolean":
@@ -162,6 +164,8 @@ def _type(schema: Schema) -> str:
             return f"whole number{_range(schema)}"
         case "number":
             return f"number{_range(schema)}"
+        case None:
+            return "any value"
     return "text"
 
 

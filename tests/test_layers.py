@@ -119,6 +119,8 @@ def test_only_the_socket_modules_know_the_websocket_libraries() -> None:
         "simulator/dialer.py",
         "emulator/server.py",
         "genesys/transport.py",
+        "tools/http_clients.py",
+        "tools/http_exchange.py",
     }
 
 

@@ -1,6 +1,7 @@
 """One configured persona, in Python or in ``offhook.yaml``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -106,6 +107,7 @@ class Agent(Settings):
         names = [entry.definition.name for entry in self.tool_entries if isinstance(entry, Tool)]
         for name in sorted({name for name in names if names.count(name) > 1}):
             problems.append(_problem("tool_name", f"two tools are called {name}", "tools"))
+        problems += _undeclared_outputs(self)
         if problems:
             raise ValidationError.from_exception_data("Agent", problems)
         return self
@@ -139,7 +141,20 @@ class Agent(Settings):
         return tuple(dict.fromkeys(entry for entry in self.tools if isinstance(entry, str)))
 
 
-def _problem(kind: str, text: str, field: str) -> InitErrorDetails:
+def _undeclared_outputs(agent: Agent) -> Iterator[InitErrorDetails]:
+    """Find output variables that the settings of a tool set and that the agent does not have."""
+    for index, tool in enumerate(agent.tools):
+        entry = getattr(tool, "entry", None)
+        for kind in type(entry).model_fields if isinstance(entry, Settings) else ():
+            for name in getattr(getattr(entry, kind), "outputs", ()):
+                if name not in agent.outputs:
+                    close = get_close_matches(name, agent.outputs, n=1)
+                    fix = f"did you mean {close[0]}?" if close else "declare it among the agent's outputs"
+                    text = f"the agent has no such output variable; {fix}"
+                    yield _problem("tool_output", text, "tools", index, kind, "outputs", name, "[key]")
+
+
+def _problem(kind: str, text: str, *place: str | int) -> InitErrorDetails:
     # The text goes in as a value: pydantic would read braces in it as placeholders.
     error = PydanticCustomError(kind, "{problem}", {"problem": text})
-    return {"type": error, "loc": (field,), "input": None}
+    return {"type": error, "loc": place, "input": None}

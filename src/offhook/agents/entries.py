@@ -16,10 +16,11 @@ from offhook.tools import (
     ToolSource,
 )
 from offhook.tools.data_action import DataActionEntry
+from offhook.tools.http import HttpEntry
 from offhook.tools.python import PythonEntry
 
 _BY_NAME = (END_CALL, ESCALATE)
-_KINDS = ("python", "data_action")
+_KINDS = ("python", "http", "data_action")
 """Keys of the entries that are mappings, one for each kind of tool."""
 
 
@@ -90,6 +91,7 @@ def _as_written(entry: str | Tool | ToolSource) -> object:
 ToolEntry = Annotated[
     Annotated[Any, BeforeValidator(_resolve), WithJsonSchema({"enum": list(_BY_NAME)}), Tag("(tool)")]
     | Annotated[PythonEntry, AfterValidator(_load), Tag("(python)")]
+    | Annotated[HttpEntry, AfterValidator(_load), Tag("(http)")]
     | Annotated[DataActionEntry, AfterValidator(_load), Tag("(data_action)")],
     Discriminator(_form),
     PlainSerializer(_as_written),

@@ -29,6 +29,7 @@ _CODES = {
     "tool_unknown": TOOL,
     "tool_name": TOOL,
     "tool_import": TOOL,
+    "tool_output": TOOL,
     "tool_unsupported": UNSUPPORTED,
 }
 _ENDS_OF_TYPE_ERRORS = ("_type", "_parsing", "_str")

@@ -21,7 +21,7 @@ class ToolError(Exception):
 
 
 class ToolUnavailable(ToolError):
-    """The back end failed; what it is asked for next will probably fail too."""
+    """The back end failed; nothing is wrong with the arguments. After a few of these the tool is spared for a while."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

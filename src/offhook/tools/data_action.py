@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import structlog
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from offhook.genesys import (
@@ -34,7 +34,7 @@ from offhook.tools.base import (
     ToolUnavailable,
 )
 from offhook.tools.call_control import CALL_CONTROL
-from offhook.tools.pointer import check_pointer, resolve_pointer
+from offhook.tools.pointer import PointerError, resolve_pointer
 from offhook.tools.resources import ToolResources
 from offhook.tools.settings import ResponseSettings, Settings
 
@@ -88,16 +88,6 @@ class DataActionSettings(ResponseSettings):
     idempotent: bool = Field(
         default=False, description="Running it twice does no harm, so it is tried again if there is no answer."
     )
-
-    @field_validator("result", "outputs")
-    @classmethod
-    def _check_pointers(cls, value: str | Mapping[str, str] | None) -> str | Mapping[str, str] | None:
-        for pointer in value.values() if isinstance(value, Mapping) else [value or ""]:
-            try:
-                check_pointer(pointer)
-            except ValueError as error:
-                raise PydanticCustomError("json_pointer", "{problem}", {"problem": str(error)}) from error
-        return value
 
 
 class DataActionEntry(Settings):
@@ -289,7 +279,7 @@ def _found(document: Any, pointer: str) -> Any:
     """Return the value, None if there is none: the action was run, so what is missing is no reason to fail."""
     try:
         return resolve_pointer(document, pointer)
-    except LookupError:
+    except PointerError:
         return None
 
 

@@ -1,31 +1,36 @@
-"""JSON Pointer (RFC 6901): one value of a document."""
+"""JSON Pointer (RFC 6901): ``/data/0/id`` names one value of a JSON document; the empty pointer names all of it."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
-_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
-_WRONG_ESCAPE = re.compile(r"~(?![01])")
+# An index has no leading zeros (RFC 6901 §4); more digits than these belong to no list.
+_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
+_BAD_ESCAPE = re.compile(r"~(?![01])")
 
 
-def check_pointer(text: str) -> str:
-    """Return ``text`` if it is a JSON Pointer, or raise ValueError."""
-    if text and not text.startswith("/"):
-        raise ValueError("a JSON Pointer starts with /, like /customer/name; empty, it means the whole document")
-    if _WRONG_ESCAPE.search(text):
-        raise ValueError("in a JSON Pointer ~ is written ~0")
-    return text
+class PointerError(ValueError):
+    """The text is no JSON Pointer, or names nothing in the document."""
+
+
+def parse_pointer(pointer: str) -> tuple[str, ...]:
+    """Return the parts of a pointer, without their escapes; PointerError says what is wrong with it."""
+    if not pointer:
+        return ()
+    if not pointer.startswith("/"):
+        raise PointerError("a JSON Pointer begins with /, like /customer/name; empty, it means the whole document")
+    if _BAD_ESCAPE.search(pointer):
+        raise PointerError("in a JSON Pointer ~ is written ~0")
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/"))
 
 
 def resolve_pointer(document: Any, pointer: str) -> Any:
-    """Return the value that ``pointer`` leads to, or raise LookupError."""
-    found = document
-    for part in check_pointer(pointer).split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, Mapping):
-            found = found[key]
-        elif isinstance(found, list) and _INDEX.fullmatch(key):
-            found = found[int(key)]
+    """Return the value that a pointer names in plain JSON data; PointerError if there is none."""
+    value = document
+    for part in parse_pointer(pointer):
+        if isinstance(value, dict) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and _INDEX.fullmatch(part) and int(part) < len(value):
+            value = value[int(part)]
         else:
-            raise LookupError("the document has no such value")
-    return found
+            raise PointerError(f"there is nothing at {pointer}")
+    return value

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
 
 from offhook.tools.base import MAX_RESULT_BYTES, ToolPolicy
+from offhook.tools.pointer import PointerError, parse_pointer
 
 
 def _form(value: object) -> str:
@@ -22,7 +24,8 @@ EITHER = Discriminator(_form)
 class Settings(BaseModel):
     """Settings do not change, and an unknown one is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # What is wrong may be a secret: it is not repeated where a model is made in Python either.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class ToolSettings(Settings):
@@ -50,13 +53,24 @@ class ToolSettings(Settings):
         )
 
 
+def _check_pointer(text: str) -> str:
+    try:
+        parse_pointer(text)
+    except PointerError as error:
+        raise PydanticCustomError("pointer", "{problem}", {"problem": str(error)}) from error
+    return text
+
+
+Pointer = Annotated[str, AfterValidator(_check_pointer)]
+
+
 class ResponseSettings(ToolSettings):
     """Settings of a tool that answers with JSON: what of it is used, and how."""
 
-    result: str | Mapping[str, str] | None = Field(
+    result: Annotated[Annotated[Pointer, Plain] | Annotated[Mapping[str, Pointer], Structured], EITHER] | None = Field(
         default=None,
         description="What the model reads, as a JSON Pointer or several by name; left out: the whole answer.",
     )
-    outputs: Mapping[str, str] = Field(
+    outputs: Mapping[str, Pointer] = Field(
         default={}, description="Output variables that are set from the answer: NAME: JSON Pointer."
     )

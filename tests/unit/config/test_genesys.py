@@ -124,7 +124,7 @@ def test_everything_that_is_wrong_at_once() -> None:
         "OH-CONF-05 genesys.regin: there is no such setting; did you mean region?",
         "OH-CONF-06 agents.a.tools[1].data_action.id: is missing",
         "OH-CONF-05 agents.a.tools[1].data_action.ids: there is no such setting; did you mean id?",
-        "OH-CONF-08 agents.a.tools[1].data_action.result: a JSON Pointer starts with /, like /customer/name; "
+        "OH-CONF-08 agents.a.tools[1].data_action.result: a JSON Pointer begins with /, like /customer/name; "
         "empty, it means the whole document",
     ]
 
