@@ -252,9 +252,7 @@ def _tools() -> str:
         '| `{python: "module:attribute"}` | a Python function, found from the current directory and the installed '
         "packages; see [Run from Python](../how-to/run-from-python.md) |",
         "| a function or a tool object | in Python only |",
-        "\n`http`, `mcp`, `data_action` and `collect_digits` are reserved names "
-        "([OH-CONF-11](errors.md#oh-conf-11)).\n",
-        "Call control:\n",
+        "\nCall control:\n",
         "| the model may call | when | arguments |",
         "|---|---|---|",
     ]

@@ -36,8 +36,10 @@ GROUPS = {
     "CONF": "The configuration, and scenarios",
     "CONN": "The connection to the Realtime API",
     "GATE": "The gateway itself",
+    "GEN": "The Genesys Platform API, for data actions",
     "HOOK": "The AudioHook protocol",
     "RT": "The Realtime protocol",
+    "TOOL": "Tools",
 }
 
 

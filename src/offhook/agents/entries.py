@@ -7,9 +7,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, 
 from pydantic_core import PydanticCustomError
 
 from offhook.tools import (
-    CALL_CONTROL,
     END_CALL,
     ESCALATE,
+    RESERVED_NAMES,
     PythonTool,
     Tool,
     ToolError,
@@ -74,7 +74,7 @@ def _load(entry: _Configured) -> Tool | ToolSource:
 
 
 def _checked(tool: Tool | ToolSource) -> Tool | ToolSource:
-    if isinstance(tool, Tool) and tool.definition.name in CALL_CONTROL:
+    if isinstance(tool, Tool) and tool.definition.name in RESERVED_NAMES:
         raise PydanticCustomError("tool_name", "the name of the tool is one of call control")
     return tool
 

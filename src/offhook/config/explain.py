@@ -15,7 +15,6 @@ from offhook.config.problems import (
     TEMPLATE,
     TOOL,
     UNKNOWN_KEY,
-    UNSUPPORTED,
     WRONG_TYPE,
     WRONG_VALUE,
     Mark,
@@ -30,7 +29,6 @@ _CODES = {
     "tool_name": TOOL,
     "tool_import": TOOL,
     "tool_output": TOOL,
-    "tool_unsupported": UNSUPPORTED,
 }
 _ENDS_OF_TYPE_ERRORS = ("_type", "_parsing", "_str")
 _TEXTS = {

@@ -150,6 +150,8 @@ class LimitsConfig(Settings):
     max_calls: int = Field(default=1000, ge=1, description="Calls at a time; more are refused.")
     connect_timeout: float = Field(default=10.0, gt=0, description="For the Realtime API to answer the handshake.")
     tool_timeout: float = Field(default=20.0, gt=0, description="For one tool call.")
+    max_tool_calls: int = Field(default=100, ge=1, description="Tools that one call may run; more are refused.")
+    max_running_tools: int = Field(default=64, ge=1, description="Tools at a time, for each agent; more are refused.")
     drain_timeout: float = Field(default=900.0, ge=0, description="For live calls to end when the process stops.")
 
 

@@ -37,13 +37,11 @@ from offhook.gateway.link import ABNORMAL_CLOSURE, RealtimeConnectError, Realtim
 from offhook.gateway.listener import UpgradeRequest
 from offhook.gateway.observer import CallInfo, Observers
 from offhook.telemetry.logging import get_logger
-from offhook.tools import CallContext, ToolSet
+from offhook.tools import CallContext, ToolRunner, ToolSet
 
 INTERNAL_ERROR = "OH-GATE-01"
 SOCKET_STUCK = "OH-GATE-02"
 
-TOOL_TIMEOUT = 15.0
-"""Seconds that a tool may take."""
 MIN_TIMER = 0.001
 """Seconds that a timer takes at least, so that no fault of ours can keep the loop busy."""
 
@@ -61,7 +59,6 @@ class CallServices:
     """Tools of each agent, by the agent's name."""
     observers: Observers = field(default_factory=Observers)
     prices: PriceList | None = None
-    tool_timeout: float = TOOL_TIMEOUT
 
 
 class CallTask:
@@ -88,6 +85,7 @@ class CallTask:
         self._agent: Agent | None = None
         self._opened: OpenParameters | None = None
         self._context: CallContext | None = None
+        self._tools: ToolRunner | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._backpressure = Backpressure(socket, self._on_writable, self._on_stuck)
@@ -230,9 +228,12 @@ class CallTask:
 
     def _plan(self, agent: Agent, name: str, parameters: OpenParameters) -> CallPlan:
         connector, call_id = self._upgrade.connector, self.info.call_id
-        tools, prices = self._tools_of(name).tools, self._services.prices
-        plan = plan_call(agent, name, parameters, connector, call_id=call_id, tools=tools, prices=prices)
-        self._context = call_context(agent, name, parameters, connector, call_id=call_id)
+        context = call_context(agent, name, parameters, connector, call_id=call_id)
+        # A call keeps the tools and the budget that it began with.
+        tools = self._tools or (self._services.tools.get(name) or ToolSet()).begin(context)
+        prices = self._services.prices
+        plan = plan_call(agent, name, parameters, connector, call_id=call_id, tools=tools.tools, prices=prices)
+        self._context, self._tools, tools.context = context, tools, context
         return plan
 
     def _change_language(self, language: str, now: float) -> None:
@@ -270,14 +271,8 @@ class CallTask:
             self._link.close()
 
     async def _run_tool(self, command: InvokeTool) -> None:
-        context = self._context
-        assert context is not None  # noqa: S101 - no tools before `accept`
-        tools = self._tools_of(context.agent)
-        outcome = await tools.run(command.name, command.arguments, context, self._services.tool_timeout)
-        self._feed(self._call.tool_result, command.call_id, outcome)
-
-    def _tools_of(self, agent: str) -> ToolSet:
-        return self._services.tools.get(agent) or ToolSet()
+        assert self._tools is not None  # noqa: S101 - no tools before `accept`
+        self._feed(self._call.tool_result, command.call_id, await self._tools.run(command))
 
     def _start(self, work: Awaitable[None], *, cancel: bool = True) -> asyncio.Task[None]:
         task: asyncio.Task[None] = self._tasks.create_task(work)  # type: ignore[arg-type]  # all are coroutines

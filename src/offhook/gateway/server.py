@@ -21,7 +21,8 @@ from offhook.gateway.observer import CallObserver, Observers
 from offhook.gateway.realtime_link import connect as connect_with_picows
 from offhook.genesys import PlatformApi
 from offhook.telemetry.logging import get_logger
-from offhook.tools import ToolResources, ToolSet
+from offhook.tools import ToolLimits, ToolResources, ToolSet, ToolSources
+from offhook.tools.http_clients import HttpClients
 
 DRAINED = "OH-GATE-03"
 
@@ -39,6 +40,7 @@ class GatewayServer:
         observers: watch the calls.
         connect: opens the Realtime links.
         realtime_tls: trust for wss on the Realtime leg; None = the default of the platform.
+        tools_tls: trust for https of the tools; None = the default of the platform.
         listener_limits: bounds of the call port.
     """
 
@@ -49,6 +51,7 @@ class GatewayServer:
         observers: Sequence[CallObserver] = (),
         connect: LinkConnector = connect_with_picows,
         realtime_tls: ssl.SSLContext | None = None,
+        tools_tls: ssl.SSLContext | None = None,
         listener_limits: ListenerLimits | None = None,
     ) -> None:
         self.config = config
@@ -60,13 +63,19 @@ class GatewayServer:
             ssl_context=realtime_tls,
             deadline=config.limits.connect_timeout,
         )
+        self._tools = _tool_sets(config)
+        self._sources = ToolSources(source for tools in self._tools.values() for source in tools.sources)
+        self._resources = ToolResources(
+            http=HttpClients(tls=tools_tls),
+            genesys=PlatformApi(config.genesys.access()) if config.genesys is not None else None,
+            tool_timeout=config.limits.tool_timeout,
+        )
         self._services = CallServices(
             registry=config.registry(),
             dial=dialer.dial,
-            tools={name: ToolSet(agent.tool_entries) for name, agent in config.agents.items()},
+            tools=self._tools,
             observers=Observers(observers),
             prices=config.price_list(),
-            tool_timeout=config.limits.tool_timeout,
         )
         self._listener = Listener(
             base_path=config.base_path,
@@ -74,10 +83,6 @@ class GatewayServer:
             serve_call=self._serve_call,
             not_ready=self._not_ready,
             limits=listener_limits,
-        )
-        self._resources = ToolResources(
-            genesys=PlatformApi(config.genesys.access()) if config.genesys is not None else None,
-            tool_timeout=config.limits.tool_timeout,
         )
         self._calls: set[CallTask] = set()
         self._no_calls = asyncio.Event()
@@ -113,11 +118,10 @@ class GatewayServer:
         """
         listen, tls = self.config.listen, self.config.tls
         context = None if tls is None else _tls_context(tls)
-        for tools in self._services.tools.values():
-            await tools.open(self._resources)
         try:
+            await self._sources.open(self._resources)
             self._port = await self._listener.start(listen.host, listen.port, tls=context)
-        except OSError:
+        except BaseException:
             await self._close_tools()
             raise
         _log.info("gateway started", port=self._port, agents=list(self.config.agents))
@@ -153,19 +157,19 @@ class GatewayServer:
     ) -> None:
         await self.stop()
 
+    async def _close_tools(self) -> None:
+        await asyncio.gather(*(tools.close() for tools in self._tools.values()))
+        await self._sources.close()
+        await self._resources.http.close()
+        if self._resources.genesys is not None:
+            await self._resources.genesys.close()
+
     def _not_ready(self) -> str | None:
         if self._draining:
             return "draining"
         if len(self._calls) >= self.config.limits.max_calls:
             return "too many calls"
         return None
-
-    async def _close_tools(self) -> None:
-        for tools in self._services.tools.values():
-            await tools.close()
-        await self._resources.http.close()
-        if self._resources.genesys is not None:
-            await self._resources.genesys.close()
 
     async def _serve_call(self, upgrade: UpgradeRequest, socket: AudioHookSocket) -> None:
         call = CallTask(upgrade, socket, self._services)
@@ -185,6 +189,12 @@ class GatewayServer:
         except TimeoutError:
             return False
         return True
+
+
+def _tool_sets(config: Config) -> dict[str, ToolSet]:
+    given = config.limits
+    limits = ToolLimits(timeout=given.tool_timeout, max_calls=given.max_tool_calls, max_running=given.max_running_tools)
+    return {name: ToolSet(agent.tool_entries, limits=limits) for name, agent in config.agents.items()}
 
 
 def _access_key(key: KeyConfig) -> AccessKey:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from offhook.tools.redaction import parse_path
+
 if TYPE_CHECKING:
     from offhook.tools.resources import ToolResources
 
@@ -16,12 +18,21 @@ MAX_RESULT_BYTES = 16 * 1024
 class ToolError(Exception):
     """A tool says why it could not do its work; raise it with a text that the model may read and repeat.
 
-    The text of every other exception is kept from the model and from the log.
+    The text of every other exception is kept from the model and from the log. "There is no such order" is a ToolError:
+    the back end answered, and the tool goes on being run.
     """
 
 
 class ToolUnavailable(ToolError):
-    """The back end failed; nothing is wrong with the arguments. After a few of these the tool is spared for a while."""
+    """What the tool needs does not work: it cannot be reached, does not answer in time, or fails.
+
+    A tool that raises this several times in a row is left alone for a while; so is one that does not answer in time,
+    and one that raises anything but a ToolError.
+    """
+
+
+class ArgumentsRefused(ToolError):
+    """The arguments do not fit: the model has to call the tool with others. Says nothing about what the tool needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +86,11 @@ class ToolPolicy:
     """Paths of what is taken out of the result, like ``customers[*].ssn``."""
     max_result_bytes: int = MAX_RESULT_BYTES
 
+    def __post_init__(self) -> None:
+        """Refuse paths that cannot be read, with a ValueError: they would take nothing out."""
+        for path in self.redact:
+            parse_path(path)
+
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
@@ -120,7 +136,7 @@ class ToolSource(Protocol):
         """Begin to use what the gateway offers: returns when the tools are there, or when the first try has failed.
 
         Whatever fails is tried again beside the calls. The gateway takes no calls before all sources have returned, but
-        does not wait for long (`ToolSet.open`).
+        does not wait for long (`ToolSources.open`).
         """
 
     async def close(self) -> None:

@@ -9,8 +9,10 @@ END_CALL = "end_call"
 ESCALATE = "escalate"
 SET_OUTPUTS = "set_outputs"
 
-#: Names that no other tool may have.
+#: The functions of call control.
 CALL_CONTROL = frozenset({END_CALL, ESCALATE, SET_OUTPUTS})
+#: Names that no other tool may have.
+RESERVED_NAMES = CALL_CONTROL | {"collect_digits"}
 
 
 def _strings(required: tuple[str, ...], **properties: str) -> dict[str, Any]:

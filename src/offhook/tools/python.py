@@ -15,9 +15,17 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, ParamSpec, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
-from pydantic_core import to_json
 
-from offhook.tools.base import MAX_NAME_CHARS, CallContext, ToolDefinition, ToolError, ToolPolicy, ToolResult
+from offhook.tools.base import (
+    MAX_NAME_CHARS,
+    ArgumentsRefused,
+    CallContext,
+    ToolDefinition,
+    ToolError,
+    ToolPolicy,
+    ToolResult,
+    ToolUnavailable,
+)
 from offhook.tools.settings import EITHER, Plain, Settings, Structured, ToolSettings
 
 P = ParamSpec("P")
@@ -66,12 +74,14 @@ class PythonTool(Generic[P, R]):
         try:
             checked = self._model.model_validate(arguments)
         except ValidationError as error:
-            raise ToolError(_explain(error)) from None
+            raise ArgumentsRefused(_explain(error)) from None
         values = {name: getattr(checked, field) for name, field in self._parameters.items()}
         if self._context_parameter is not None:
             values[self._context_parameter] = context
         result = await self._run(values)
-        return result if isinstance(result, ToolResult) else _as_text(result)
+        if isinstance(result, str | ToolResult):
+            return result
+        return "done" if result is None else ToolResult(result)
 
     async def _run(self, values: dict[str, Any]) -> object:
         call: Callable[[], Any] = functools.partial(self.function, **values)
@@ -121,27 +131,28 @@ def tool(
         confirm: run it only after the caller has said yes.
         redact: paths of what is taken out of the result, like ``customers[*].ssn``.
     """
-    make = functools.partial(
-        PythonTool,
-        name=name,
-        description=description,
-        policy=ToolPolicy(timeout=timeout, confirm=confirm, redact=tuple(redact)),
-    )
+    try:
+        policy = ToolPolicy(timeout=timeout, confirm=confirm, redact=tuple(redact))
+    except ValueError as error:
+        raise TypeError(f"redact: {error}") from error
+    make = functools.partial(PythonTool, name=name, description=description, policy=policy)
     return make if function is None else make(function)
+
+
+#: The pattern is for editors; what is wrong with a reference is told when the function is loaded.
+Reference = Annotated[str, Field(json_schema_extra={"pattern": "^[^:]+:[^:]+$"})]
 
 
 class PythonToolSettings(ToolSettings):
     """A Python function as a tool, with settings."""
 
-    function: str = Field(min_length=1, description="module:attribute.")
+    function: Reference = Field(description="module:attribute.")
 
 
 class PythonEntry(Settings):
     """A Python function: ``module:attribute``, or that as ``function`` beside other settings."""
 
-    python: Annotated[
-        Annotated[str, Field(pattern="^[^:]+:[^:]+$"), Plain] | Annotated[PythonToolSettings, Structured], EITHER
-    ]
+    python: Annotated[Annotated[Reference, Plain] | Annotated[PythonToolSettings, Structured], EITHER]
 
     def resolve(self) -> "ImportedTool":
         """Load the function; ToolError says why it cannot be loaded."""
@@ -149,13 +160,16 @@ class PythonEntry(Settings):
 
 
 class ImportedTool:
-    """A tool loaded from ``module:attribute``, which knows how it was written."""
+    """A tool loaded from ``module:attribute``, which knows how it was written.
+
+    Settings of the entry take the place of those of the function; what either redacts is redacted.
+    """
 
     def __init__(self, entry: PythonEntry) -> None:
         self.entry = entry
         settings = entry.python
         tool = import_tool(settings if isinstance(settings, str) else settings.function)
-        self.policy = tool.policy if isinstance(settings, str) else settings.policy()
+        self.policy = tool.policy if isinstance(settings, str) else settings.policy(tool.policy)
         self.definition = tool.definition
         self.invoke = tool.invoke
 
@@ -191,7 +205,7 @@ async def _in_thread(call: Callable[[], object]) -> object:
     """
     free_threads = _free_threads
     if not free_threads.acquire(blocking=False):
-        raise ToolError("too many tools are running at the moment")
+        raise ToolUnavailable("too many tools are running at the moment")
     outcome: Future[object] = Future()
     context = copy_context()
 
@@ -305,11 +319,3 @@ def _explain(error: ValidationError) -> str:
         for problem in error.errors(include_url=False, include_input=False, include_context=False)[:_MAX_PROBLEMS]
     ]
     return "invalid arguments: " + "; ".join(problems)
-
-
-def _as_text(result: object) -> str:
-    if result is None:
-        return "done"
-    if isinstance(result, str):
-        return result
-    return to_json(result).decode()

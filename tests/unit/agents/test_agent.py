@@ -9,8 +9,14 @@ from offhook.agents.settings import RetentionRatio, SemanticVad, ServerVad
 from offhook.agents.wording import Wording
 from offhook.tools import ToolSet, tool
 from tests.unit.tools import sample
+from tests.unit.tools.fakes import Source
 
 MINIMAL: dict[str, Any] = {"instructions": "Be kind."}
+
+
+@tool(name="collect_digits")
+def digits() -> None:
+    """Has the name of a tool that the call itself carries out."""
 
 
 def errors(data: dict[str, Any]) -> list[tuple[str, tuple[int | str, ...]]]:
@@ -63,24 +69,55 @@ def test_tools_by_reference() -> None:
     [
         ("end_cal", "tool_unknown"),
         ("set_outputs", "tool_unknown"),
-        ("collect_digits", "tool_unsupported"),
-        ({"http": {}}, "tool_unsupported"),
-        ({"mcp": {}}, "tool_unsupported"),
-        ({"data_action": {}}, "tool_unsupported"),
         ({"pyton": "x:y"}, "tool_unknown"),
-        ({"python": 5}, "tool_unknown"),
-        ({"python": "x"}, "tool_import"),
-        ({"python": "no.such.module:x"}, "tool_import"),
-        ({"python": "tests.unit.tools.sample:reserved"}, "tool_name"),
         (sample.reserved, "tool_name"),
+        (digits, "tool_name"),
         (sample.untyped, "tool_import"),
-        ({"python": "a:b", "http": {}}, "tool_unknown"),
         (5, "tool_unknown"),
         (str, "tool_unknown"),
+        (None, "tool_unknown"),
     ],
 )
 def test_tools_that_cannot_be(entry: object, kind: str) -> None:
-    assert errors({**MINIMAL, "tools": ["end_call", entry]}) == [(kind, ("tools", 1))]
+    assert errors({**MINIMAL, "tools": ["end_call", entry]}) == [(kind, ("tools", 1, "(tool)"))]
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind", "loc"),
+    [
+        ({"python": 5}, "string_type", ("python", "(plain)")),
+        ({"python": "x"}, "tool_import", ()),
+        ({"python": "no.such.module:x"}, "tool_import", ()),
+        ({"python": "tests.unit.tools.sample:reserved"}, "tool_name", ()),
+        ({"python": {"function": "tests.unit.tools.sample:reserved"}}, "tool_name", ()),
+        ({"python": {"function": "tests.unit.tools.sample:untyped"}}, "tool_import", ()),
+        ({"python": {}}, "missing", ("python", "(structured)", "function")),
+        ({"python": {"function": "a:b", "confrm": True}}, "extra_forbidden", ("python", "(structured)", "confrm")),
+        ({"python": {"function": "a:b", "timeout": 0}}, "greater_than", ("python", "(structured)", "timeout")),
+        ({"python": {"function": "a:b", "redact": ["a", "b["]}}, "redact", ("python", "(structured)", "redact", 1)),
+        ({"python": "a:b", "https": {}}, "extra_forbidden", ("https",)),
+    ],
+)
+def test_python_tools_that_cannot_be(entry: object, kind: str, loc: tuple[int | str, ...]) -> None:
+    assert errors({**MINIMAL, "tools": ["end_call", entry]}) == [(kind, ("tools", 1, "(python)", *loc))]
+
+
+def test_python_tools_with_settings() -> None:
+    written = {"python": {"function": "tests.unit.tools.sample:order_status", "confirm": True, "timeout": 3.0}}
+    agent = Agent.model_validate({**MINIMAL, "tools": [written]})
+    (found,) = ToolSet(agent.tool_entries).tools
+    assert (found.policy.confirm, found.policy.timeout) == (True, 3.0)
+    assert agent.model_dump()["tools"] == (written,)
+    # An agent can be made again of what it was written as.
+    assert Agent.model_validate(agent.model_dump()).model_dump() == agent.model_dump()
+
+
+def test_sources_of_tools() -> None:
+    source = Source(sample.order_status)
+    agent = Agent(instructions="x", tools=[source, "end_call"])
+    assert agent.tool_entries == (source,)
+    assert [found.definition.name for found in ToolSet(agent.tool_entries).tools] == ["order_status"]
+    assert agent.model_dump()["tools"] == ({"python": "Source"}, "end_call")
 
 
 def test_two_tools_of_one_name() -> None:

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from offhook.agents import entries
 from offhook.agents.prices import known_prices
 from offhook.config import Config, ConfigError, HostPort, LoadedConfig, Problem, load_config, parse_config, reading
 from offhook.httpsig import Key
@@ -131,7 +132,7 @@ agents:
       and {{ call.anni }}
     speed: 9
     voice: true
-    tools: [end_call, {http: {}}, {python: "no.such:thing"}, foo]
+    tools: [end_call, {htp: {}}, {python: "no.such:thing"}, foo]
     turn_detection: {type: semantic_vad, eagernes: high}
     greeting: {txt: hi}
     outputs: {OFFHOOK_X: {}, B: {default: false}}
@@ -161,14 +162,14 @@ tls: {cert: x}
         "x.yaml:19:1: OH-CONF-09 agents.support.instructions: there is no call.anni; did you mean call.ani?",
         "x.yaml:20:12: OH-CONF-08 agents.support.speed: should be less than or equal to 1.5",
         "x.yaml:21:12: OH-CONF-07 agents.support.voice: should be text; put it in quotes",
-        "x.yaml:22:23: OH-CONF-11 agents.support.tools[1]: http tools are not supported by this version",
-        "x.yaml:22:35: OH-CONF-10 agents.support.tools[2]: no.such:thing cannot be imported "
+        "x.yaml:22:23: OH-CONF-10 agents.support.tools[1]: there is no such kind of tool; "
+        f"known are {', '.join(entries._KINDS)}",
+        "x.yaml:22:34: OH-CONF-10 agents.support.tools[2]: no.such:thing cannot be imported "
         "(ModuleNotFoundError: No module named 'no')",
-        "x.yaml:22:62: OH-CONF-10 agents.support.tools[3]: there is no tool of this name; "
+        "x.yaml:22:61: OH-CONF-10 agents.support.tools[3]: there is no tool of this name; "
         "named tools are end_call and escalate",
         "x.yaml:23:42: OH-CONF-05 agents.support.turn_detection.eagernes: there is no such setting; "
         "did you mean eagerness?",
-        "x.yaml:24:5: OH-CONF-06 agents.support.greeting.text: is missing",
         "x.yaml:24:16: OH-CONF-05 agents.support.greeting.txt: there is no such setting; did you mean text?",
         "x.yaml:25:15: OH-CONF-08 agents.support.outputs.OFFHOOK_X: "
         "names that begin with OFFHOOK_ are for offhook's own outputs",
@@ -244,6 +245,35 @@ tls: {cert: x}
 )
 def test_errors(text: str, expected: list[str]) -> None:
     assert lines(text) == expected
+
+
+def test_python_tools_say_where_they_are_wrong() -> None:
+    text = """\
+agents:
+  a:
+    instructions: x
+    tools:
+      - {python: {function: "tests.unit.tools.sample:order_status", confrm: true, redact: ["a["]}}
+      - python:
+          timeout: 0
+      - {python: {function: "tests.unit.tools.sample:untyped"}}
+      - {python: 5}
+      - {python: order_status}
+      - {python: {function: order_status}, pythn: 5}
+      - {python: {function: "tests.unit.tools.sample:order_status", confirm: true}}
+"""
+    assert lines(text) == [
+        "x.yaml:5:69: OH-CONF-05 agents.a.tools[0].python.confrm: there is no such setting; did you mean confirm?",
+        "x.yaml:5:92: OH-CONF-08 agents.a.tools[0].python.redact[0]: a path is written like customers[*].ssn",
+        "x.yaml:6:9: OH-CONF-06 agents.a.tools[1].python.function: is missing",
+        "x.yaml:7:20: OH-CONF-08 agents.a.tools[1].python.timeout: should be greater than 0",
+        "x.yaml:8:9: OH-CONF-10 agents.a.tools[2]: tests.unit.tools.sample:untyped cannot be a tool: "
+        "parameter count needs a type hint",
+        "x.yaml:9:18: OH-CONF-07 agents.a.tools[3].python: should be text; put it in quotes",
+        "x.yaml:10:9: OH-CONF-10 agents.a.tools[4]: a Python tool is written module:attribute, "
+        "like shop.tools:order_status",
+        "x.yaml:11:44: OH-CONF-05 agents.a.tools[5].pythn: there is no such setting; did you mean python?",
+    ]
 
 
 def test_no_problem_repeats_a_value() -> None:

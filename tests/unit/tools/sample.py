@@ -25,4 +25,10 @@ def reserved() -> str:
     return ""
 
 
+@tool(timeout=3, confirm=True, redact=["ssn"])
+async def careful() -> dict[str, str]:
+    """Has a policy."""
+    return {"ssn": "078-05-1120"}
+
+
 NOT_A_FUNCTION = 5

@@ -15,7 +15,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from offhook.agents import Agent
-from offhook.tools import CallContext, ToolError, ToolResources, ToolResult, ToolSet, ToolUnavailable
+from offhook.tools import CallContext, ToolError, ToolResources, ToolResult, ToolSet, ToolSources, ToolUnavailable
 from offhook.tools import http_exchange as exchange
 from offhook.tools.http import HttpEntry, HttpTool
 from offhook.tools.http_clients import HttpClients
@@ -152,11 +152,12 @@ async def test_a_tool_of_an_agent(clients: HttpClients) -> None:
         tools = ToolSet(Agent.model_validate({"instructions": "x", "tools": [entry]}).tool_entries)
         (tool,) = tools.tools
         assert tool.definition.name == "look"
-        await tools.open(ToolResources(http=clients))
+        sources = ToolSources(tools.sources)
+        await sources.open(ToolResources(http=clients))
         result = await tool.invoke({}, CALL)
         assert isinstance(result, ToolResult)
         assert result.content == "fine"
-        await tools.close()
+        await sources.close()
         with pytest.raises(ToolError, match="not ready"):
             await tool.invoke({}, CALL)
 

@@ -2,13 +2,26 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Optional
 
 import pytest
 from pydantic import BaseModel, Field
 
-from offhook.tools import CallContext, PythonTool, Tool, ToolError, import_tool, tool
+from offhook.tools import (
+    ArgumentsRefused,
+    CallContext,
+    PythonTool,
+    Tool,
+    ToolError,
+    ToolPolicy,
+    ToolResult,
+    ToolUnavailable,
+    import_tool,
+    tool,
+)
 from offhook.tools import python as module
+from offhook.tools.python import PythonEntry
 from tests.unit.tools import sample
 
 CONTEXT = CallContext(id="call-1", ani="+15550100", inputs={"CARD": "4111"})
@@ -102,7 +115,7 @@ async def test_a_tool_is_still_its_function() -> None:
 async def test_arguments_are_checked_and_the_call_is_passed() -> None:
     arguments = {"title": "x", "schema": "room", "lines": [{"title": "y", "count": 3}], "hour": "9"}
     result = await book.invoke(arguments, CONTEXT)
-    assert result == '{"title":"x","schema":"room","lines":[3],"hour":9,"id":"call-1"}'
+    assert result == ToolResult({"title": "x", "schema": "room", "lines": [3], "hour": 9, "id": "call-1"})
 
 
 @pytest.mark.parametrize(
@@ -117,7 +130,7 @@ async def test_arguments_are_checked_and_the_call_is_passed() -> None:
     ],
 )
 async def test_wrong_arguments_are_explained_to_the_model(arguments: dict[str, Any], problem: str) -> None:
-    with pytest.raises(ToolError) as caught:
+    with pytest.raises(ArgumentsRefused) as caught:
         await book.invoke(arguments, CONTEXT)
     assert problem in str(caught.value)
 
@@ -128,8 +141,9 @@ async def test_what_was_wrong_is_not_repeated() -> None:
     assert "4111" not in str(caught.value)
 
 
-async def test_results_become_text() -> None:
-    results: dict[str, object] = {"text": "as it is", "none": None, "number": 5, "list": ["\u00e4", 1.5]}
+async def test_results() -> None:
+    booked = ToolResult("booked", outputs={"HOUR": 9}, end_call="booked")
+    results: dict[str, object] = {"text": "as it is", "none": None, "number": 5, "result": booked}
 
     @tool
     def give(what: str) -> object:
@@ -137,8 +151,32 @@ async def test_results_become_text() -> None:
 
     assert await give.invoke({"what": "text"}, CONTEXT) == "as it is"
     assert await give.invoke({"what": "none"}, CONTEXT) == "done"
-    assert await give.invoke({"what": "number"}, CONTEXT) == "5"
-    assert await give.invoke({"what": "list"}, CONTEXT) == '["\u00e4",1.5]'
+    assert await give.invoke({"what": "number"}, CONTEXT) == ToolResult(5)
+    assert await give.invoke({"what": "result"}, CONTEXT) is booked
+
+
+def test_a_policy_can_be_given() -> None:
+    @tool(timeout=3, confirm=True, redact=["customers.ssn"])
+    async def find() -> None: ...
+
+    assert find.policy == ToolPolicy(timeout=3, confirm=True, redact=("customers.ssn",))
+    assert sample.order_status.policy == ToolPolicy()
+    with pytest.raises(TypeError, match=r"redact: a path is written like customers\[\*\]\.ssn"):
+        tool(redact=["customers["])
+
+
+def test_settings_of_an_entry_come_before_those_of_the_function() -> None:
+    def policy(**settings: object) -> ToolPolicy:
+        entry = {"python": {"function": "tests.unit.tools.sample:careful", **settings}}
+        return PythonEntry.model_validate(entry).resolve().policy
+
+    of_the_function = ToolPolicy(timeout=3, confirm=True, redact=("ssn",))
+    assert policy() == of_the_function
+    assert PythonEntry(python="tests.unit.tools.sample:careful").resolve().policy == of_the_function
+    assert policy(timeout=5, max_result_bytes=100) == replace(of_the_function, timeout=5, max_result_bytes=100)
+    assert policy(timeout=None, confirm=False) == replace(of_the_function, timeout=None, confirm=False)
+    # What the function redacts stays redacted.
+    assert policy(redact=["card"]).redact == ("ssn", "card")
 
 
 async def test_a_blocking_function_runs_in_a_thread_with_the_context_of_the_call() -> None:
@@ -188,7 +226,7 @@ async def test_threads_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
     first = asyncio.create_task(block.invoke({}, CONTEXT))
     await asyncio.sleep(0)
-    with pytest.raises(ToolError, match="too many"):
+    with pytest.raises(ToolUnavailable, match="too many"):
         await block.invoke({}, CONTEXT)
     release.set()
     assert await first == "free"
