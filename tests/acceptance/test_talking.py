@@ -176,7 +176,19 @@ async def test_the_ai_answers_turns_by_itself_so_none_is_asked_for(ai: RealtimeF
 
 
 async def test_text_of_a_turn_is_told_to_genesys_once(ai: RealtimeFake, world: World) -> None:
-    async with world.gateway(ai.url) as gateway, GenesysCall(f"{gateway.url}/support") as call:
+    agents = {
+        "support": {"instructions": "Be brief.", "bot_turn_response": True},
+        "quiet": {"instructions": "Be brief."},
+    }
+    async with world.gateway(ai.url, agents=agents) as gateway, GenesysCall(f"{gateway.url}/quiet") as call:
+        await call.open()
+        leg = await ai.ready()
+        await leg.answer(None, noise(2400), "We are open.")
+        await call.expect_audio(2400, within=2)
+        await call.expect_silence(within=2)
+        assert not call.entities("bot_turn_response")
+        await call.close()
+    async with world.gateway(ai.url, agents=agents) as gateway, GenesysCall(f"{gateway.url}/support") as call:
         await call.open()
         leg = await ai.ready()
         await leg.answer(None, noise(2400), "We are open.")
