@@ -38,6 +38,7 @@ GROUPS = {
     "GATE": "The gateway itself",
     "GEN": "The Genesys Platform API, for data actions",
     "HOOK": "The AudioHook protocol",
+    "MCP": "MCP servers",
     "RT": "The Realtime protocol",
     "TOOL": "Tools",
 }

@@ -68,6 +68,7 @@ class FuzzedCall:
             (3, self.caller_stops),
             (3, self.tool_call),
             (4, self.tool_result),
+            (3, self.hosted_call),
             (2, self.ai_error),
             (2, self.ai_oddity),
             (3, self.key),
@@ -200,6 +201,23 @@ class FuzzedCall:
         self.harness.tool_result('{"ok":1}', call)
         if self.rng.random() < 0.7:
             self.harness.ai.output_added(call)
+
+    def hosted_call(self) -> None:
+        """Something of an MCP call that OpenAI makes, in any order."""
+        ai, item_id = self.harness.ai, f"mcp_{self.rng.randrange(6)}"
+        kind = self.rng.choice(("mcp_call", "mcp_call", "mcp_approval_request"))
+        name = self.rng.choice(("search", "delete"))
+        item = {"id": item_id, "type": kind, "server_label": "docs", "name": name, "arguments": "{}"}
+        match self.rng.randrange(4):
+            case 0:
+                ai.send("response.output_item.added", response_id=self.response(), output_index=0, item=item)
+            case 1:
+                ai.send("conversation.item.done", previous_item_id=None, item=item)
+            case 2:
+                ai.send("response.mcp_call.in_progress", item_id=item_id, output_index=0)
+            case _:
+                how = self.rng.choice(("completed", "failed"))
+                ai.send(f"response.mcp_call.{how}", item_id=item_id, output_index=0)
 
     def ai_error(self) -> None:
         creates = self.harness.ai.received("response.create")
@@ -337,6 +355,7 @@ def _plan(rng: random.Random) -> CallPlan:
         dtmf_timeout=rng.choice((0.5, 1.5)),
         goodbye_timeout=rng.choice((2.0, 10.0)),
         bot_turn_response=rng.random() < 0.8,
+        approved_mcp=frozenset({("docs", "search")}),
     )
 
 

@@ -24,6 +24,8 @@ from offhook.agents.settings import (
 )
 from offhook.agents.wording import Language, PromptSetting, Template
 from offhook.tools import Tool, ToolSource
+from offhook.tools.mcp import HostedMcp
+from offhook.tools.mcp_server import McpServer
 from offhook.tools.settings import EITHER, Plain, Settings, Structured
 
 
@@ -66,7 +68,8 @@ class Agent(Settings):
         default={}, description="What is different in a language, by its tag: de, or de-at."
     )
     tools: Annotated[Sequence[ToolEntry], AfterValidator(tuple)] = Field(
-        default=(), description="end_call, escalate, {python: module:attribute}, {data_action: {id: …}}."
+        default=(),
+        description="end_call, escalate, {python: module:attribute}, {http: …}, {data_action: …}, {mcp: …}.",
     )
     inputs: dict[VariableName, Input] = Field(default={}, description="Input variables that the flow passes.")
     outputs: dict[OutputName, Output] = Field(default={}, description="Output variables that the flow gets back.")
@@ -108,6 +111,9 @@ class Agent(Settings):
         for name in sorted({name for name in names if names.count(name) > 1}):
             problems.append(_problem("tool_name", f"two tools are called {name}", "tools"))
         problems += _undeclared_outputs(self)
+        servers = [entry.name for entry in self.tools if isinstance(entry, McpServer | HostedMcp)]
+        for name in sorted({name for name in servers if servers.count(name) > 1}):
+            problems.append(_problem("tool_name", f"two MCP servers are called {name}", "tools"))
         if problems:
             raise ValidationError.from_exception_data("Agent", problems)
         return self
@@ -134,6 +140,11 @@ class Agent(Settings):
     def tool_entries(self) -> tuple[Tool | ToolSource, ...]:
         """The tools that the gateway runs, and where more come from; those of call control are not among them."""
         return tuple(entry for entry in self.tools if isinstance(entry, Tool | ToolSource))
+
+    @property
+    def hosted_mcp(self) -> tuple[HostedMcp, ...]:
+        """The MCP servers that OpenAI talks to."""
+        return tuple(entry for entry in self.tools if isinstance(entry, HostedMcp))
 
     @property
     def call_control(self) -> tuple[str, ...]:

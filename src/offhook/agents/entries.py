@@ -17,15 +17,16 @@ from offhook.tools import (
 )
 from offhook.tools.data_action import DataActionEntry
 from offhook.tools.http import HttpEntry
+from offhook.tools.mcp import HostedMcp, McpEntry
 from offhook.tools.python import PythonEntry
 
 _BY_NAME = (END_CALL, ESCALATE)
-_KINDS = ("python", "http", "data_action")
+_KINDS = ("python", "http", "data_action", "mcp")
 """Keys of the entries that are mappings, one for each kind of tool."""
 
 
 class _Configured(Protocol):
-    def resolve(self) -> Tool | ToolSource: ...
+    def resolve(self) -> Tool | ToolSource | HostedMcp: ...
 
 
 def _form(entry: object) -> str:
@@ -34,7 +35,7 @@ def _form(entry: object) -> str:
     return next((f"({kind})" for kind in _KINDS if kind in keys), "(tool)")
 
 
-def _resolve(entry: object) -> str | Tool | ToolSource:
+def _resolve(entry: object) -> str | Tool | ToolSource | HostedMcp:
     """Return a name of call control, or the tool that ``entry`` is."""
     if isinstance(entry, dict):
         raise PydanticCustomError(
@@ -42,7 +43,7 @@ def _resolve(entry: object) -> str | Tool | ToolSource:
         )
     if isinstance(entry, str):
         return _resolve_name(entry)
-    if isinstance(entry, Tool | ToolSource) and not isinstance(entry, type):
+    if isinstance(entry, Tool | ToolSource | HostedMcp) and not isinstance(entry, type):
         return _checked(entry)
     if callable(entry) and not isinstance(entry, type):
         return _checked(_from_function(entry))
@@ -66,20 +67,20 @@ def _from_function(function: Callable[..., Any]) -> Tool:
         raise PydanticCustomError("tool_import", "{problem}", {"problem": str(error)}) from error
 
 
-def _load(entry: _Configured) -> Tool | ToolSource:
+def _load(entry: _Configured) -> Tool | ToolSource | HostedMcp:
     try:
         return _checked(entry.resolve())
     except ToolError as error:
         raise PydanticCustomError("tool_import", "{problem}", {"problem": str(error)}) from error
 
 
-def _checked(tool: Tool | ToolSource) -> Tool | ToolSource:
+def _checked(tool: Tool | ToolSource | HostedMcp) -> Tool | ToolSource | HostedMcp:
     if isinstance(tool, Tool) and tool.definition.name in RESERVED_NAMES:
         raise PydanticCustomError("tool_name", "the name of the tool is one of call control")
     return tool
 
 
-def _as_written(entry: str | Tool | ToolSource) -> object:
+def _as_written(entry: str | Tool | ToolSource | HostedMcp) -> object:
     if isinstance(entry, str):
         return entry
     written = getattr(entry, "entry", None)
@@ -92,7 +93,8 @@ ToolEntry = Annotated[
     Annotated[Any, BeforeValidator(_resolve), WithJsonSchema({"enum": list(_BY_NAME)}), Tag("(tool)")]
     | Annotated[PythonEntry, AfterValidator(_load), Tag("(python)")]
     | Annotated[HttpEntry, AfterValidator(_load), Tag("(http)")]
-    | Annotated[DataActionEntry, AfterValidator(_load), Tag("(data_action)")],
+    | Annotated[DataActionEntry, AfterValidator(_load), Tag("(data_action)")]
+    | Annotated[McpEntry, AfterValidator(_load), Tag("(mcp)")],
     Discriminator(_form),
     PlainSerializer(_as_written),
 ]

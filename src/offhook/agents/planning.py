@@ -56,6 +56,7 @@ def plan_call(
             prices.transcription_price_of(agent.transcription.model) if prices and agent.transcription else None
         ),
         filler=_filler(agent.filler, context),
+        approved_mcp=frozenset().union(*(server.approved for server in agent.hosted_mcp)),
         dtmf_timeout=agent.dtmf_timeout,
         bot_turn_response=agent.bot_turn_response,
         goodbye=render_prompt(agent.goodbye, context),

@@ -30,7 +30,7 @@ from offhook.tools import ToolDefinition
 
 
 def session_config(agent: Agent, instructions: str, tools: Iterable[ToolDefinition]) -> SessionConfig:
-    """Return the session for one call: ``instructions`` rendered, PCMU both ways, ``tools`` of either kind."""
+    """Return the session for one call: ``instructions`` rendered, PCMU both ways, ``tools`` and hosted MCP servers."""
     declared = tuple(
         FunctionTool(name=tool.name, description=tool.description, parameters=dict(tool.parameters)) for tool in tools
     )
@@ -46,7 +46,7 @@ def session_config(agent: Agent, instructions: str, tools: Iterable[ToolDefiniti
             ),
             output=AudioOutput(format=PCMU, voice=agent.voice, speed=agent.speed),
         ),
-        tools=declared,
+        tools=(*declared, *(server.session_tool() for server in agent.hosted_mcp)),
         tool_choice=_tool_choice(agent),
         parallel_tool_calls=UNSET if agent.parallel_tool_calls is None else agent.parallel_tool_calls,
         reasoning=UNSET if agent.reasoning_effort is None else Reasoning(agent.reasoning_effort),

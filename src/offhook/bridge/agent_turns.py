@@ -68,6 +68,11 @@ class AgentTurns:
         response = self._find(response_id)
         return None if response is None or response.dead else response
 
+    def interrupted(self, response_id: str) -> bool:
+        """The response is being generated, and nothing more of it may be heard."""
+        response = self._running.get(response_id)
+        return response is not None and response.dead
+
     def _find(self, response_id: str) -> RunningResponse | None:
         """The response that something belongs to; None if that is over.
 

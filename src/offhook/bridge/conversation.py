@@ -29,6 +29,7 @@ from offhook.bridge.caller_audio import CallerAudio
 from offhook.bridge.commands import Command, RecordMoment, RecordTurn, ToolOutcome
 from offhook.bridge.ending import Ending
 from offhook.bridge.filler import Fillers
+from offhook.bridge.hosted_calls import HostedCalls
 from offhook.bridge.keypad import Keypad, as_text
 from offhook.bridge.language import changed_settings
 from offhook.bridge.limits import Limits
@@ -89,6 +90,7 @@ class Conversation:
         self._caller_speaking = False
         self._quiet_from = now  # nothing was heard or done since, as far as this side of the playout goes
         self._changes: SessionConfig | None = None  # of the language, before the model was ready
+        self._hosted = HostedCalls(plan.approved_mcp, self.realtime, self._answers.replies, self._moment)
         self._ready_by = now + SETUP_LIMIT
         self._committed: deque[str] = deque(maxlen=16)
         self._keyed = 0
@@ -110,6 +112,10 @@ class Conversation:
             realtime.TranscriptDone: self._on_text_done,
             realtime.TextDone: self._on_text_done,
             realtime.FunctionCallReady: self._on_function_call,
+            realtime.McpToolsListed: self._hosted.listed,
+            realtime.McpApprovalRequested: self._on_approval_requested,
+            realtime.McpCallStarted: self._hosted.started,
+            realtime.McpCallEnded: self._on_hosted_call_ended,
             realtime.ResponseEnded: self._on_response_ended,
             realtime.ResponseRefused: self._on_response_refused,
             realtime.ErrorReceived: self._on_error,
@@ -278,6 +284,7 @@ class Conversation:
             times += (
                 self.keypad.next_timer(),
                 self._answers.next_timer(),
+                self._hosted.next_timer(),
                 self._limits.next_timer(),
                 self._fillers.due_at(quiet, waiting=self._answers.replies.waits_for_tools),
                 self._silence.due_at(self._idle_since(quiet)),
@@ -300,6 +307,7 @@ class Conversation:
                 self._fail(NEVER_READY, now)
         else:
             self._send_digits(now)
+            self._hosted.handle_timer(now)
             self._ask_if_due(now)
             self._break_silence(now)
             self._check_limits(now)
@@ -408,7 +416,8 @@ class Conversation:
         self.transcript.finish_text(event.item_id)
 
     def _on_item_added(self, event: realtime.ItemAdded, now: float) -> None:
-        if event.kind == "function_call_output" or (event.role == "user" and event.item_id not in self._committed):
+        ours = event.kind == "function_call_output" or self._hosted.landed(event.item_id)
+        if ours or (event.role == "user" and event.item_id not in self._committed):
             self._answers.replies.landed()
 
     def _on_text(self, event: realtime.TranscriptDelta | realtime.InputTranscriptDelta, now: float) -> None:
@@ -458,6 +467,7 @@ class Conversation:
         self._moment(moments.RESPONSE_ENDED, now, response_id=event.response_id, status=event.status)
         self._quiet_from = now
         response = self._agent.response_ended(event)
+        self._hosted.response_ended(event)
         if self.ending is not None:
             self._goodbye_progress(self.ending, response, now)
         elif response.spoke or response.acted:
@@ -511,6 +521,15 @@ class Conversation:
             unless_spoken=fixed is None and response_id is not None,
         )
         self.end(ending, now)
+
+    def _on_approval_requested(self, event: realtime.McpApprovalRequested, now: float) -> None:
+        wanted = self.ending is None and not self._agent.interrupted(event.response_id)
+        self._hosted.approval_requested(event, now, wanted=wanted)
+        self._ask_if_due(now)
+
+    def _on_hosted_call_ended(self, event: realtime.McpCallEnded, now: float) -> None:
+        self._hosted.ended(event, now)
+        self._ask_if_due(now)
 
     def _goodbye_progress(self, ending: Ending, response: RunningResponse, now: float) -> None:
         if ending.goodbye_by is None or response.response_id != ending.response_id:

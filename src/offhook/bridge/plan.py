@@ -129,6 +129,8 @@ class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
     filler: Filler = Filler()
     collect_digits: CollectDigits | None = None
     """None: the model cannot ask for digits."""
+    approved_mcp: frozenset[tuple[str, str]] = frozenset()
+    """Server label and tool name (`*` = any) of the MCP calls that OpenAI may make when it asks for leave."""
     dtmf_timeout: float = 1.5
     """Seconds without a further digit after which collected DTMF digits go to the model; `#` sends them at once."""
     bot_turn_response: bool = False

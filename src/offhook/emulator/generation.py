@@ -9,8 +9,23 @@ from typing import Final, Literal
 
 import msgspec
 
+from offhook.emulator.hosted_items import ApprovalItem, HostedCallItem
 from offhook.emulator.output import OutputItem
-from offhook.emulator.plan import Arguments, Begin, End, Finish, Limits, Plan, Sound, Step, Timed, Words
+from offhook.emulator.plan import (
+    Arguments,
+    Begin,
+    End,
+    Finish,
+    HostedOutput,
+    Limits,
+    Output,
+    Plan,
+    Run,
+    Sound,
+    Step,
+    Timed,
+    Words,
+)
 from offhook.emulator.script import Answer
 from offhook.emulator.surroundings import Surroundings
 from offhook.emulator.tokens import Piece, no_usage, output_audio_tokens
@@ -64,20 +79,7 @@ class Generation:
     _items: list[OutputItem] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        conversation = self.around.conversation if self.in_conversation else None
-        self._items = [
-            OutputItem(
-                output,
-                self.id,
-                index,
-                self.around.new_id("item"),
-                self.around.new_id("call"),
-                self.order.kind,
-                self.around.emit,
-                conversation,
-            )
-            for index, output in enumerate(self.order.plan.outputs)
-        ]
+        self._items = [self._item(index, output) for index, output in enumerate(self.order.plan.outputs)]
         self._steps = deque(Timed(self.created_at + timed.at, timed.step) for timed in self.order.plan.steps)
 
     @property
@@ -129,7 +131,8 @@ class Generation:
             if self.closes_at is not None and self.closes_at <= self._steps[0].at:
                 self._close_cancelled()
             else:
-                self._take(self._steps.popleft().step)
+                timed = self._steps.popleft()
+                self._take(timed.step, timed.at)
 
     def cancel(self, reason: CancelReason, at: float, *, in_flight: bool) -> None:
         """Stop generating.
@@ -142,9 +145,28 @@ class Generation:
         self._reason = reason
         self.closes_at = max(at, self.created_at)
         if in_flight and self.created and isinstance(self._steps[0].step, Sound):
-            self._take(self._steps.popleft().step)
+            self._take(self._steps.popleft().step, at)
 
-    def _take(self, step: Step) -> None:
+    def _item(self, index: int, output: Output) -> OutputItem:
+        around = self.around
+        conversation = around.conversation if self.in_conversation else None
+        names = (around.new_id("item"), around.new_id("call"))
+        if not isinstance(output, HostedOutput):
+            return OutputItem(output, self.id, index, *names, self.order.kind, around.emit, conversation)
+        kind = ApprovalItem if output.kind == "approval" else HostedCallItem
+        return kind(output, self.id, index, *names, self.order.kind, around.emit, conversation, hosted=output.hosted)
+
+    def _run(self, call: HostedCallItem, asks: int | None, at: float) -> None:
+        """Make a call at an MCP server, or wait for leave to; unless its end is planned, it outlasts the response."""
+        call.arguments_done()
+        if asks is not None:
+            self.around.hosted.wait_for_leave(self._items[asks].item_id, call)
+        elif call.hosted.outlasts:
+            self.around.hosted.run(call, at)
+        else:
+            call.run(self.around.hosted.call_over)
+
+    def _take(self, step: Step, at: float) -> None:
         match step:
             case Limits():
                 self._tell_limits()
@@ -156,6 +178,10 @@ class Generation:
                 self._items[index].add_sound(audio)
             case Arguments(index, text):
                 self._items[index].add_arguments(text)
+            case Run(index, asks):
+                call = self._items[index]
+                if isinstance(call, HostedCallItem):
+                    self._run(call, asks, at)
             case End(index, status):
                 self._items[index].end(status)
             case Finish():

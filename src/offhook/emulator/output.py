@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from offhook.emulator.conversation import Conversation, Entry
+from offhook.emulator.conversation import Conversation, Entry, StoredItem
 from offhook.emulator.formats import BYTES_PER_MS
 from offhook.emulator.plan import Output
 from offhook.emulator.tokens import ITEM_OVERHEAD, text_tokens
@@ -69,6 +69,11 @@ class OutputItem:
         return self.output.kind == "call"
 
     @property
+    def is_message(self) -> bool:
+        """Whether it is something that the agent says or writes."""
+        return self.output.kind in ("audio", "text")
+
+    @property
     def audio_ms(self) -> float:
         """Milliseconds of audio sent."""
         return self.audio_bytes / BYTES_PER_MS[self.kind]
@@ -87,7 +92,7 @@ class OutputItem:
             self._entry = Entry(item, audio_kind=self.kind)
             previous = self.conversation.add(self._entry)
             self.emit(ConversationItemAddedEvent(previous_item_id=previous, item=item))
-        if not self.is_call:
+        if self.is_message:
             spoken = self.output.kind == "audio"
             self.emit(
                 ResponseContentPartAddedEvent(
@@ -133,6 +138,13 @@ class OutputItem:
 
     def end(self, status: Literal["completed", "incomplete"]) -> None:
         """Close the item: its parts first, then in the response, then in the conversation."""
+        self._end_content(status)
+        self.status = status
+        item = self.item()
+        self.emit(ResponseOutputItemDoneEvent(response_id=self.response_id, output_index=self.index, item=item))
+        self._keep(item)
+
+    def _end_content(self, status: Literal["completed", "incomplete"]) -> None:
         if self.is_call:
             self.emit(
                 ResponseFunctionCallArgumentsDoneEvent(
@@ -146,19 +158,19 @@ class OutputItem:
             )
         else:
             self._end_part()
-        self.status = status
-        item = self.item()
-        self.emit(ResponseOutputItemDoneEvent(response_id=self.response_id, output_index=self.index, item=item))
+
+    def _keep(self, item: StoredItem) -> None:
+        """Close the item in the conversation, if it is still there."""
         if self._entry is None or self.conversation is None or self.conversation.find(self.item_id) is None:
             return
         if self._entry.truncated_ms is None:
             self._entry.item = item
         else:  # the transcript stays gone
-            self._entry.item = msgspec.structs.replace(self._entry.item, status=status)
+            self._entry.item = msgspec.structs.replace(self._entry.item, status=self.status)
         previous = self.conversation.previous_of(self.item_id)
         self.emit(ConversationItemDoneEvent(previous_item_id=previous, item=item))
 
-    def item(self) -> MessageItem | FunctionCallItem:
+    def item(self) -> StoredItem:
         """Return the item as it stands; a message has no content while it is in progress."""
         if self.is_call:
             return FunctionCallItem(

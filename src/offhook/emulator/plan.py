@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from offhook.emulator.bursts import cut_arguments, cut_audio, cut_text
 from offhook.emulator.formats import BYTES_PER_MS, BYTES_PER_SAMPLE, from_ulaw
-from offhook.emulator.scenario import Call, Failure, Scenario, Turn
+from offhook.emulator.scenario import Call, Failure, HostedCall, Scenario, Turn
 from offhook.emulator.tokens import OUTPUT_MS_PER_TOKEN, text_tokens
 
 HALF: Final = 0.5
@@ -22,8 +22,15 @@ _LIMITS_AT: Final = 0.5
 class Output:
     """One item that the response will produce."""
 
-    kind: Literal["audio", "text", "call"]
+    kind: Literal["audio", "text", "call", "mcp_call", "approval"]
     name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostedOutput(Output):
+    """A call at an MCP server, or the request for leave to make it."""
+
+    hosted: HostedCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,14 @@ class Arguments:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """A call at an MCP server is made, or waits for leave; `asks` is the item that asks for it."""
+
+    index: int
+    asks: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """An item ends."""
 
@@ -79,7 +94,7 @@ class Finish:
     failure: Failure | None = None
 
 
-Step: TypeAlias = Limits | Begin | Words | Sound | Arguments | End | Finish
+Step: TypeAlias = Limits | Begin | Words | Sound | Arguments | Run | End | Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +138,9 @@ class Planner:
         """
         layout = _Layout(self._scenario, turn, kind, self._rng)
         broken = turn.fail is not None or turn.incomplete is not None
-        messages, calls = turn.messages(), turn.calls()
+        messages, calls, hosted = turn.messages(), turn.calls(), turn.hosted_calls()
         for n, text in enumerate(messages):
-            last = n == len(messages) - 1 and (broken or not calls)
+            last = n == len(messages) - 1 and (broken or not (calls or hosted))
             part = HALF if broken and last else 1.0
             if modality == "text":
                 part = layout.within(part, text_tokens(text), max_tokens)
@@ -140,6 +155,8 @@ class Planner:
         if not broken:
             for call in calls:
                 layout.call(call)
+            for hosted_call in hosted:
+                layout.call_hosted(hosted_call)
         return layout.finished(_ending(turn))
 
 
@@ -176,7 +193,7 @@ class _Layout:
 
     def speak(self, text: str, audio: bytes, part: float) -> None:
         """Lay out a spoken message: its transcript a little ahead of its audio."""
-        index = self._begin("audio")
+        index = self._begin(Output("audio"))
         full = len(audio)
         audio = audio[: self._whole_samples(round(full * part) - self._turn.missing_tail_ms * self._per_ms)]
         steps: list[Timed] = []
@@ -197,7 +214,7 @@ class _Layout:
 
     def write(self, text: str, part: float) -> None:
         """Lay out a text message."""
-        index = self._begin("text")
+        index = self._begin(Output("text"))
         for words in cut_text(_part_of(text, part), self._rng):
             self._steps.append(Timed(self._at, Words(index, words)))
             self._at += _STEP
@@ -205,11 +222,27 @@ class _Layout:
 
     def call(self, call: Call) -> None:
         """Lay out a function call."""
-        index = self._begin("call", call.name)
+        index = self._begin(Output("call", call.name))
         for piece in cut_arguments(call.arguments_text(), self._rng):
             self._at += _STEP
             self._steps.append(Timed(self._at, Arguments(index, piece)))
         self._end(index, 1.0)
+
+    def call_hosted(self, call: HostedCall) -> None:
+        """Lay out a call at an MCP server: its arguments, then either its run or the request for leave."""
+        index = self._begin(HostedOutput(kind="mcp_call", name=call.name, hosted=call))
+        for piece in cut_arguments(call.arguments_text(), self._rng):
+            self._at += _STEP
+            self._steps.append(Timed(self._at, Arguments(index, piece)))
+        if call.approval:
+            asks = self._begin(HostedOutput(kind="approval", name=call.name, hosted=call))
+            self._steps.append(Timed(self._at, Run(index, asks)))
+            self._end(asks, 1.0)
+            return
+        self._steps.append(Timed(self._at, Run(index)))
+        if not call.outlasts:
+            self._at += call.seconds
+            self._end(index, 1.0)
 
     def finished(self, finish: Finish) -> Plan:
         """Return all that was laid out, with its ending."""
@@ -223,8 +256,8 @@ class _Layout:
         sample = BYTES_PER_SAMPLE[self._kind]
         return max(0, size) // sample * sample
 
-    def _begin(self, kind: Literal["audio", "text", "call"], name: str = "") -> int:
-        self._outputs.append(Output(kind, name))
+    def _begin(self, output: Output) -> int:
+        self._outputs.append(output)
         self._steps.append(Timed(self._at, Begin(len(self._outputs) - 1)))
         return len(self._outputs) - 1
 

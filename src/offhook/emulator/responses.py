@@ -282,16 +282,16 @@ def _limit(limit: Maybe[int | str | None]) -> int | str | None:
 
 def _with_tool_choice(turn: Turn, wish: _Wish) -> Turn:
     """Return the turn as the tool choice allows it: without calls, or with a call where one is forced."""
-    if wish.tool_choice == "none" and turn.calls():
+    if wish.tool_choice == "none" and (turn.calls() or turn.hosted_calls()):
         say = turn.say if turn.messages() else ALL_RIGHT
-        return turn.model_copy(update={"call": None, "say": say})
+        return turn.model_copy(update={"call": None, "mcp_call": None, "say": say})
     forced = forced_function(wish.tool_choice)
     names = function_names(wish.tools)
     if forced is None and wish.tool_choice == "required" and names:
         forced = names[0] if not turn.calls() else None
     if forced is None or any(call.name == forced for call in turn.calls()):
         return turn
-    return turn.model_copy(update={"say": None, "preamble": None, "call": Call(name=forced)})
+    return turn.model_copy(update={"say": None, "preamble": None, "call": Call(name=forced), "mcp_call": None})
 
 
 def _check_metadata(metadata: dict[str, str] | None) -> None:

@@ -35,6 +35,10 @@ class _Strict(Settings):
     model_config = ConfigDict(strict=True)
 
 
+def _text_of(value: dict[str, Any] | str) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
 class Call(_Strict):
     """A function call; `arguments` as text are sent as they stand, so they may be broken JSON."""
 
@@ -43,9 +47,33 @@ class Call(_Strict):
 
     def arguments_text(self) -> str:
         """Return the arguments as the wire carries them."""
-        if isinstance(self.arguments, str):
-            return self.arguments
-        return msgspec.json.encode(self.arguments).decode()
+        return _text_of(self.arguments)
+
+
+class HostedCall(_Strict):
+    """A call that the API makes at an MCP server by itself; the client only hears of it."""
+
+    server: str
+    """Label of the server."""
+    name: str
+    arguments: Annotated[Annotated[dict[str, Any], Structured] | Annotated[str, Plain], EITHER] = Field(default={})
+    output: Annotated[Annotated[dict[str, Any], Structured] | Annotated[str, Plain], EITHER] = "done"
+    error: str | None = None
+    """The call fails with this text."""
+    approval: bool = False
+    """The client is asked for leave first; the response is done meanwhile."""
+    seconds: Seconds = 1.5
+    """How long the call takes."""
+    outlasts: bool = False
+    """The response is done before the call is; with `approval` it always is."""
+
+    def arguments_text(self) -> str:
+        """Return the arguments as the wire carries them."""
+        return _text_of(self.arguments)
+
+    def output_text(self) -> str:
+        """Return the output as the wire carries it."""
+        return _text_of(self.output)
 
 
 class When(_Strict):
@@ -74,6 +102,8 @@ class Turn(_Strict):
     """Said before the call, in the same response."""
     call: OneOrSeveral[Call] | None = None
     """One function call, or several in parallel."""
+    mcp_call: OneOrSeveral[HostedCall] | None = None
+    """One call at an MCP server, or several in parallel."""
     fail: Failure | None = None
     """The response fails: at once, or half way through what it says."""
     incomplete: Literal["max_output_tokens", "content_filter"] | None = None
@@ -99,6 +129,10 @@ class Turn(_Strict):
     def calls(self) -> list[Call]:
         """Return the function calls, in order."""
         return [self.call] if isinstance(self.call, Call) else list(self.call or ())
+
+    def hosted_calls(self) -> list[HostedCall]:
+        """Return the calls at MCP servers, in order."""
+        return [self.mcp_call] if isinstance(self.mcp_call, HostedCall) else list(self.mcp_call or ())
 
 
 class Aside(_Strict):
@@ -153,6 +187,8 @@ class Scenario(_Strict):
     """From `response.created` to the first words of an out-of-band response; left out, as for any other."""
     end_call_after: int | None = None
     """Improvise a goodbye with the tool `end_call` after so many turns of the caller."""
+    mcp_unreachable: list[str] = Field(default=[])
+    """Labels of MCP servers whose tools cannot be listed."""
     lifetime: Annotated[float, Field(gt=0)] = 3600.0
     """Seconds until the session expires (§1.6)."""
     handshake: OneOrSeveral[Handshake] = Handshake()
@@ -173,6 +209,11 @@ class Scenario(_Strict):
         if isinstance(self.lose, list):
             return self.lose[connection] if connection < len(self.lose) else None
         return self.lose
+
+    def tools_of(self, server: str) -> list[str]:
+        """Return the names of the tools that the turns call at an MCP server."""
+        calls = (call for turn in self.turns for call in turn.hosted_calls() if call.server == server)
+        return list(dict.fromkeys(call.name for call in calls))
 
     def texts(self) -> list[str]:
         """Return everything the agent may say aloud, to prepare its sound."""

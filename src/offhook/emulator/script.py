@@ -101,7 +101,7 @@ class Script:
                     self._pass_over(position)
 
     def tool_answered(self) -> None:
-        """The output of a function call was added."""
+        """The output of a function call was added, or a call at an MCP server is over."""
         self._pending.outputs = True
 
     def answer(self, instructions: str, tools: frozenset[str]) -> Answer:
@@ -184,7 +184,8 @@ class Script:
         turn = self._left[position]
         if position == 0 or turn.caller is not None or turn.when is not None:
             return False
-        return bool(self._scenario.turns[position - 1].calls())
+        before = self._scenario.turns[position - 1]
+        return bool(before.calls() or before.hosted_calls())
 
     def _small_talk(self) -> tuple[str, str]:
         return SMALL_TALK[(self._caller_turns - 1) % len(SMALL_TALK)]

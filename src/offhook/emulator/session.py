@@ -14,6 +14,7 @@ import msgspec
 
 from offhook.emulator.caller import Caller
 from offhook.emulator.conversation import Conversation, Entry, HeardTurn, message_text
+from offhook.emulator.hosted_mcp import HostedMcp
 from offhook.emulator.parsing import event_id, parse
 from offhook.emulator.refusals import Refused
 from offhook.emulator.responses import Responses
@@ -39,6 +40,7 @@ from offhook.realtime import (
     InputAudioBufferClearEvent,
     InputAudioBufferCommitEvent,
     KnownServerEvent,
+    McpApprovalResponseItem,
     MessageItem,
     OutputAudioBufferClearEvent,
     ResponseCancelEvent,
@@ -105,7 +107,8 @@ class EmulatorSession:
         self.conversation = Conversation(self._new_id("conv"))
         self.settings = Settings(self._new_id("sess"), model, int(unix_time + scenario.lifetime))
         self._script = Script(scenario)
-        self._around = Surroundings(self._emit, self._new_id, Meter(), self.conversation)
+        self._hosted = HostedMcp(scenario, self._emit, self._new_id, self.conversation, self._script.tool_answered)
+        self._around = Surroundings(self._emit, self._new_id, Meter(), self.conversation, self._hosted)
         self._responses = Responses(scenario, self.settings, self._script, self._around, speech.clip, rng)
         self._caller = Caller(scenario, self.settings, self._script, self._responses, self._around, self._refuse)
         self._out: list[bytes] = []
@@ -166,7 +169,7 @@ class EmulatorSession:
         if self.close_code is not None or self.silent:
             return None
         times = [self._created_at, self._expires_at, self._lost_at]
-        at = min(*times, self._responses.next_at(), self._caller.next_at())
+        at = min(*times, self._next_at())
         return None if at == NEVER else at
 
     def handle_timer(self, now: float) -> None:
@@ -206,12 +209,16 @@ class EmulatorSession:
 
     def _run(self, now: float) -> None:
         """Let responses and transcripts advance, in the order of their times."""
-        while (at := min(self._responses.next_at(), self._caller.next_at())) <= now:
+        while (at := self._next_at()) <= now:
             self._responses.advance(at)
             self._caller.advance(at)
+            self._hosted.advance(at)
             for generation in self._responses.take_ended():
                 if generation.status != "cancelled":
                     self._caller.answer_given(generation.audio_ms)
+
+    def _next_at(self) -> float:
+        return min(self._responses.next_at(), self._caller.next_at(), self._hosted.next_at())
 
     def _receive(self, data: bytes | str, now: float) -> None:
         try:
@@ -231,6 +238,7 @@ class EmulatorSession:
                 session = self.settings.update(event.session, spoken=self._responses.spoken)
                 self._caller.configure()
                 self._emit(SessionUpdatedEvent(session=session))
+                self._hosted.declare(self.settings.tools, now)
             case InputAudioBufferCommitEvent():
                 self._caller.commit(now)
             case InputAudioBufferClearEvent():
@@ -241,7 +249,7 @@ class EmulatorSession:
                     "invalid_value", "output_audio_buffer.clear is only supported with WebRTC and SIP.", "type"
                 )
             case ConversationItemCreateEvent():
-                self._create_item(event)
+                self._create_item(event, now)
             case ConversationItemDeleteEvent(item_id=item_id):
                 self.conversation.delete(item_id)
                 self._script.deleted(item_id)
@@ -257,8 +265,10 @@ class EmulatorSession:
             case ResponseCancelEvent():
                 self._responses.cancel(given(event.response_id), now)
 
-    def _create_item(self, event: ConversationItemCreateEvent) -> None:
+    def _create_item(self, event: ConversationItemCreateEvent, now: float) -> None:
         item = self.conversation.check_new(event.item)
+        if isinstance(item, McpApprovalResponseItem):
+            self._hosted.check_answer(item)
         item = msgspec.structs.replace(item, id=given(item.id) or self._new_id("item"))
         spoken = ""
         if isinstance(item, MessageItem | FunctionCallOutputItem):
@@ -268,6 +278,8 @@ class EmulatorSession:
         self._around.add_item(Entry(item, spoken=spoken), given(event.previous_item_id))
         if isinstance(item, FunctionCallOutputItem):
             self._script.tool_answered()
+        elif isinstance(item, McpApprovalResponseItem):
+            self._hosted.answer(item, now)
         elif isinstance(item, MessageItem) and item.role == "user":
             self._script.caller_wrote(spoken, given(item.id) or "")
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from offhook.emulator.conversation import Conversation, Entry
+from offhook.emulator.hosted_mcp import HostedMcp
 from offhook.emulator.tokens import Meter
 from offhook.realtime import ConversationItemAddedEvent, ConversationItemDoneEvent, KnownServerEvent
 
@@ -18,6 +19,7 @@ class Surroundings:
     """Makes an id with a prefix, such as `item`."""
     meter: Meter
     conversation: Conversation
+    hosted: HostedMcp
 
     def add_item(self, entry: Entry, previous_item_id: str | None = None) -> None:
         """Add a whole item to the conversation and tell it.

@@ -182,6 +182,51 @@ class FunctionCallReady(msgspec.Struct, frozen=True):
     arguments: str
 
 
+class McpToolsListed(msgspec.Struct, frozen=True):
+    """The server asked an MCP server for its tools; only now, and unless it failed, can the model use them (§5.4).
+
+    `server_label` is empty where the server did not say whose tools they are.
+    """
+
+    failed: bool
+    server_label: str
+
+
+class McpApprovalRequested(msgspec.Struct, frozen=True):
+    """The model wants an MCP call that needs leave; `answer_approval(item_id, ...)` gives or denies it (§5.4).
+
+    `arguments` is JSON text and may hold the caller's words. `response_id` is empty where the server did not say.
+    """
+
+    response_id: str
+    item_id: str
+    server_label: str
+    name: str
+    arguments: str
+
+
+class McpCallStarted(msgspec.Struct, frozen=True):
+    """OpenAI runs a tool of an MCP server; the caller hears nothing meanwhile (§5.4)."""
+
+    response_id: str
+    item_id: str
+    server_label: str
+    name: str
+
+
+class McpCallEnded(msgspec.Struct, frozen=True):
+    """Such a call is over, and its outcome is in the conversation.
+
+    It comes before or after the end of its response. The server says nothing about it unless it is asked to.
+    """
+
+    response_id: str
+    item_id: str
+    server_label: str
+    name: str
+    failed: bool
+
+
 class ResponseEnded(msgspec.Struct, frozen=True):
     """A response is over; exactly one for each ResponseStarted while the socket lives.
 
@@ -255,6 +300,10 @@ RealtimeEvent: TypeAlias = (
     | TranscriptDone
     | TextDone
     | FunctionCallReady
+    | McpToolsListed
+    | McpApprovalRequested
+    | McpCallStarted
+    | McpCallEnded
     | ResponseEnded
     | ResponseRefused
     | RateLimitsUpdated

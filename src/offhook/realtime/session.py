@@ -40,7 +40,8 @@ from offhook.realtime.events import (
     SessionRefused,
 )
 from offhook.realtime.function_calls import FunctionCallLedger
-from offhook.realtime.items import FunctionCallItem, Item, MessageItem, item_kind
+from offhook.realtime.hosted_mcp import MCP_EVENTS, McpEvent, McpLedger
+from offhook.realtime.items import FunctionCallItem, Item, McpApprovalResponseItem, MessageItem, item_kind
 from offhook.realtime.requests import ResponseRequest
 from offhook.realtime.sequencer import ResponseSequencer
 from offhook.realtime.state import SESSION_TABLE, SessionInput, SessionState
@@ -77,6 +78,7 @@ class RealtimeSession:
         self._last_id = 0
         self._fatal = False
         self._calls = FunctionCallLedger()
+        self._mcp = McpLedger()
         self._items: set[str] = set()
         self._sequencer = ResponseSequencer(self._new_event_id, self._send, self._emit)
         self._reactions: dict[type, Callable[[Any, float], None]] = {
@@ -89,6 +91,7 @@ class RealtimeSession:
             wire.ResponseOutputItemDoneEvent: self._on_output_item_done,
             wire.ConversationItemAddedEvent: self._on_item_added,
             wire.ConversationItemCreatedEvent: self._on_item_added,
+            **dict.fromkeys(MCP_EVENTS, self._on_mcp),
             wire.InputAudioTranscriptionCompletedEvent: self._on_transcript,
         }
 
@@ -204,6 +207,24 @@ class RealtimeSession:
             if event is not None:
                 self._send_output(event)
 
+    def answer_approval(self, approval_request_id: str, approve: bool, reason: str | None = None) -> str:
+        """Give leave for an MCP call, or deny it; with leave the server makes the call by itself (§5.4).
+
+        Args:
+            approval_request_id: The item of `McpApprovalRequested`.
+            approve: Whether the call may be made.
+            reason: Why not, for the model.
+
+        Returns:
+            The id of the item that is the answer; its `ItemAdded` tells that the server has taken it.
+        """
+        item_id = self._new_event_id()
+        why = msgspec.UNSET if reason is None else reason
+        self.send_item(
+            McpApprovalResponseItem(id=item_id, approval_request_id=approval_request_id, approve=approve, reason=why)
+        )
+        return item_id
+
     def update_session(self, update: SessionConfig) -> None:
         """Change some settings of the running session; the audio formats stay, and the voice after the first audio.
 
@@ -282,14 +303,16 @@ class RealtimeSession:
     def _on_output_item_added(self, event: wire.ResponseOutputItemAddedEvent, now: float) -> None:
         item_id = given(event.item.id) or ""
         self._sequencer.ledger.item_started(event.response_id, item_id)
+        self._mcp.item_seen(event.item, event.response_id)
         self._emit(OutputItemStarted(event.response_id, item_id, item_kind(event.item), event.output_index))
 
     def _on_output_item_done(self, event: wire.ResponseOutputItemDoneEvent, now: float) -> None:
         if isinstance(event.item, FunctionCallItem):
             running = not self._sequencer.ledger.has_ended(event.response_id)
             call = self._calls.ready(event.response_id, event.item, running=running)
-            if call is not None:
-                self._emit(call)
+            self._report(call)
+        else:
+            self._report(self._mcp.item_done(event.item, event.response_id))
 
     def _on_item_added(
         self, event: wire.ConversationItemAddedEvent | wire.ConversationItemCreatedEvent, now: float
@@ -297,8 +320,12 @@ class RealtimeSession:
         item_id = given(event.item.id) or ""
         if item_id not in self._items:  # some servers send both names (§2.2)
             self._items.add(item_id)
+            self._mcp.item_seen(event.item)
             role = event.item.role if isinstance(event.item, MessageItem) else None
             self._emit(ItemAdded(item_id, event.previous_item_id, item_kind(event.item), role))
+
+    def _on_mcp(self, event: McpEvent, now: float) -> None:
+        self._report(self._mcp.receive(event))
 
     def _on_transcript(self, event: wire.InputAudioTranscriptionCompletedEvent, now: float) -> None:
         usage = given(event.usage)
@@ -345,6 +372,11 @@ class RealtimeSession:
             # Before the next response.create, so that it sees the outputs (§5.1).
             for output in self._calls.response_ended(event.response_id):
                 self._send_output(output)
+
+    def _report(self, event: RealtimeEvent | None) -> None:
+        """Emit an event, if there is one."""
+        if event is not None:
+            self._emit(event)
 
     def _new_event_id(self) -> str:
         self._last_id += 1

@@ -102,7 +102,7 @@ def test_faults_of_the_agents_scenario() -> None:
 
 def test_parts_of_a_turn() -> None:
     section = PAGE.partition("### Turns")[2].partition("###")[0]
-    for model in (agent.When, agent.Call, agent.Failure):
+    for model in (agent.When, agent.Call, agent.HostedCall, agent.Failure):
         for name in model.model_fields:
             assert f"`{name}`" in section, name
     assert f"`{agent.Failure().code}`" in section

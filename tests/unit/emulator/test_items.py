@@ -93,9 +93,10 @@ class TestCreate:
         for item in (call, output):
             assert not of(rig.send("conversation.item.create", item=item), "error")
 
-    def test_mcp_approvals_are_taken(self) -> None:
+    def test_an_approval_that_nobody_asked_for_is_refused(self) -> None:
         item = {"type": "mcp_approval_response", "approval_request_id": "a", "approve": True, "id": "x"}
-        assert kinds(Rig().send("conversation.item.create", item=item))[0] == "conversation.item.added"
+        refused = error(Rig().send("conversation.item.create", item=item))
+        assert (refused["code"], refused["param"]) == ("invalid_value", "item.approval_request_id")
 
 
 class TestFunctionCallOutput:
