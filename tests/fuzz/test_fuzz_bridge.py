@@ -11,8 +11,21 @@ from typing import Any
 
 from offhook import realtime as rt
 from offhook.audiohook.state import ServerState
-from offhook.bridge import CallEnded, CallPlan, CallState, CloseRealtime, ConnectRealtime, InvokeTool, Prompt
+from offhook.bridge import (
+    CallEnded,
+    CallPlan,
+    CallState,
+    CloseRealtime,
+    ConnectRealtime,
+    InvokeTool,
+    Prompt,
+    SelectAgent,
+    ToolOutcome,
+)
 from offhook.bridge.agent_turns import MAX_RUNNING
+from offhook.bridge.call import LAST_WORDS
+from offhook.bridge.ending import DRAIN_MARGIN, MAX_GOODBYE
+from offhook.bridge.plan import CallLimits, Filler, NoInput
 from offhook.bridge.playout import MAX_QUEUED
 from offhook.bridge.transcript import MAX_OPEN
 from tests.unit.bridge.genesys import Playback
@@ -31,6 +44,14 @@ CODES = (
     "session_expired",
     "insufficient_quota",
 )
+OUTCOMES = (
+    *[ToolOutcome(output='{"ok":1}')] * 8,
+    ToolOutcome(output="no", failed=True, outputs={"INTENT": "x" * 5000}),
+    ToolOutcome(output="", outputs={"INTENT": object(), "ESCALATE": True}),
+    ToolOutcome(output="{}", outputs={"INTENT": 7}, end="completed", reason="y" * 9000),
+    ToolOutcome(output="{}", end="escalated", reason="\ud800", target="z"),
+)
+OWN = ("CALL_ID", "OUTCOME", "REASON", "SUMMARY", "DURATION_S", "COST_USD")
 SILENCE = 0xFF
 
 
@@ -56,6 +77,8 @@ class FuzzedCall:
         self.seen = 0
         self.voices: dict[str, int] = {}
         self.silenced: set[int] = set()
+        self.generated = 0
+        self.hurried: float | None = None
         self.actions: list[tuple[int, Callable[[], None]]] = [
             (30, self.time),
             (10, self.frame),
@@ -100,6 +123,7 @@ class FuzzedCall:
         harness.hang_up_socket()
         self.check()
         assert len(harness.of(CallEnded)) == 1
+        self.check_variables()
         assert len(harness.of(CloseRealtime)) == len(harness.of(ConnectRealtime)) <= 1
         assert harness.call.next_timer(harness.now) is None
         return step + 1
@@ -159,6 +183,7 @@ class FuzzedCall:
         if self.voices[response] in self.silenced and list(self.voices.values()).count(voice) > 1:
             return  # a voice is used again: it would look like the silenced one
         length = self.rng.choice((0, 1, 159, 160, 800, 1601, 8000, 40_000))
+        self.generated += length
         self.harness.ai.audio(bytes((voice,)) * length, response, self.item(response))
         if self.rng.random() < 0.5:
             self.harness.ai.text("some words ", response, self.item(response))
@@ -198,7 +223,8 @@ class FuzzedCall:
     def tool_result(self) -> None:
         running = [command.call_id for command in self.harness.of(InvokeTool)]
         call = self.rng.choice(running) if running and self.rng.random() < 0.9 else "call_x"
-        self.harness.tool_result('{"ok":1}', call)
+        self.harness.call.tool_result(call, self.rng.choice(OUTCOMES), self.harness.now)
+        self.harness._settle()
         if self.rng.random() < 0.7:
             self.harness.ai.output_added(call)
 
@@ -260,6 +286,8 @@ class FuzzedCall:
                 assert len(self.harness.messages_of("pong")) == before + 1
         elif kind == "update":
             self.harness.genesys("update", language="de-de")
+            self.harness.call.change_language(_plan(self.rng), self.harness.now)
+            self.harness._settle()
         elif kind == "discarded":
             self.harness.genesys("discarded", start="PT1S", discarded="PT0.5S")
         elif kind == "error":
@@ -274,6 +302,7 @@ class FuzzedCall:
     def shell(self) -> None:
         choice = self.rng.random()
         if choice < 0.05:
+            self.hurried = self.hurried or self.harness.now
             self.harness.end()
         elif choice < 0.5:
             self.harness.refuse("error", "OH-CALL-01 none")
@@ -310,6 +339,34 @@ class FuzzedCall:
         audio = {"input": {"format": formats}, "output": {"format": formats, "voice": "alloy"}}
         self.harness.ai.send("session.updated", session={"type": "realtime", "audio": audio})
 
+    def remembered(self) -> set[int]:
+        """Voices of the responses that the call knows of."""
+        agent = self.harness.call.conversation._agent if self.harness.call.conversation is not None else None
+        known = {*agent._running, *agent._over} if agent is not None else set()
+        return {voice for response, voice in self.voices.items() if response in known}
+
+    def check_variables(self) -> None:
+        """The flow, or the record where there was no `disconnect`, has all variables, as texts."""
+        (ended,) = self.harness.of(CallEnded)
+        variables = self.harness.variables if self.harness.messages_of("disconnect") else ended.output_variables
+        assert variables == ended.output_variables
+        accepted = self.harness.of(SelectAgent) and self.harness.messages_of("opened")
+        declared = {"INTENT", "ESCALATE"} if accepted else set()
+        assert variables.keys() - {"OFFHOOK_TARGET"} == declared | {f"OFFHOOK_{name}" for name in OWN}
+        assert all(isinstance(value, str) for value in variables.values())
+        assert ended.outcome in ("completed", "escalated", "failed", "limit", "probe")
+
+    def check_bound(self) -> None:
+        """A call that has begun to end, ends."""
+        harness = self.harness
+        over = harness.messages_of("disconnect") or harness.messages_of("closed") or harness.socket_gone
+        began = [moment.at for moment in harness.moments_of("ending")]
+        if over or not began:
+            return
+        assert harness.now <= began[0] + MAX_GOODBYE + self.generated / 8000 + DRAIN_MARGIN
+        assert self.hurried is None or harness.now <= max(self.hurried, began[0]) + LAST_WORDS
+        assert harness.call.next_timer(harness.now) is not None
+
     # What must hold after every step.
 
     def check(self) -> None:
@@ -320,9 +377,9 @@ class FuzzedCall:
                 assert not self.silenced & set(message), "audio of an interrupted response"
             elif "barge_in" in json.dumps(message):
                 # What came before the session was ready belongs to nothing that could be interrupted.
-                agent = harness.call.conversation._agent if harness.call.conversation is not None else None
-                known = {*agent._running, *agent._over} if agent is not None else set()
-                self.silenced |= {voice for response, voice in self.voices.items() if response in known}
+                self.silenced |= self.remembered()
+        self.silenced &= self.remembered()  # sixteen responses later nobody knows what was interrupted
+        self.check_bound()
         self.seen = len(harness.log)
         assert len(harness.of(CallEnded)) <= 1
         assert len(harness.messages_of("disconnect")) <= 1
@@ -338,6 +395,10 @@ class FuzzedCall:
             assert len(conversation.playout._items) <= self.count + 2
 
 
+def _prompt(rng: random.Random) -> Prompt:
+    return rng.choice((Prompt(instructions="Greet."), Prompt(text="Hello."), Prompt(text="Hi.", protected=True)))
+
+
 def _plan(rng: random.Random) -> CallPlan:
     detection = rng.choice(
         (
@@ -350,7 +411,20 @@ def _plan(rng: random.Random) -> CallPlan:
     )
     return plan(
         session=session(turn_detection=detection, transcription=rng.choice((None, rt.TranscriptionConfig(model="t")))),
-        greeting=rng.choice((None, Prompt(instructions="Greet."), Prompt(text="Hello."))),
+        notice=rng.choice((None, None, _prompt(rng))),
+        greeting=rng.choice((None, _prompt(rng))),
+        goodbye=rng.choice((None, _prompt(rng))),
+        handover=rng.choice((None, _prompt(rng))),
+        no_input=rng.choice(
+            (NoInput(), NoInput(), NoInput(after=rng.choice((1.0, 8.0)), prompts=(_prompt(rng),) * rng.randrange(4)))
+        ),
+        filler=rng.choice((Filler(), Filler(after=0.5, every=2.0, prompts=(_prompt(rng),)))),
+        limits=CallLimits(
+            max_duration=rng.choice((*[None] * 5, 0.5, 20.0, 200.0)),
+            warn_before=rng.choice((0.0, 10.0)),
+            max_turns=rng.choice((*[None] * 5, 1, 4)),
+        ),
+        summary=rng.choice(("escalated", "always", "never")),
         mode="listen" if rng.random() < 0.02 else "talk",
         dtmf_timeout=rng.choice((0.5, 1.5)),
         goodbye_timeout=rng.choice((2.0, 10.0)),

@@ -23,6 +23,7 @@ from offhook.agents.settings import (
     VariableName,
 )
 from offhook.agents.wording import Language, PromptSetting, Template
+from offhook.bridge.outputs import MAX_OUTPUTS_BYTES, wire_size
 from offhook.tools import Tool, ToolSource
 from offhook.tools.mcp import HostedMcp
 from offhook.tools.mcp_server import McpServer
@@ -114,6 +115,10 @@ class Agent(Settings):
         servers = [entry.name for entry in self.tools if isinstance(entry, McpServer | HostedMcp)]
         for name in sorted({name for name in servers if servers.count(name) > 1}):
             problems.append(_problem("tool_name", f"two MCP servers are called {name}", "tools"))
+        if wire_size({name: output.default for name, output in self.outputs.items()}) > MAX_OUTPUTS_BYTES:
+            problems.append(
+                _problem("outputs", f"more than {MAX_OUTPUTS_BYTES} bytes of names and defaults", "outputs")
+            )
         if problems:
             raise ValidationError.from_exception_data("Agent", problems)
         return self

@@ -92,7 +92,7 @@ def _inputs(agent: Agent, given: Mapping[str, str]) -> dict[str, str]:
     if missing:
         raise PlanError(MISSING_INPUT, f"required input variables are missing or empty: {', '.join(missing)}")
     defaults = {name: declared.default for name, declared in agent.inputs.items() if declared.default is not None}
-    return {**defaults, **given}
+    return {**given, **{name: default for name, default in defaults.items() if not given.get(name, "").strip()}}
 
 
 def _number(address: str) -> str:

@@ -1,11 +1,13 @@
 """Settings of an agent that go to the Realtime API (openai-realtime.md §3). Every one of them is really sent."""
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
+from offhook.bridge.outputs import misfit
 from offhook.bridge.plan import OutputVariable
 from offhook.tools.settings import Plain, Settings, Structured
 
@@ -105,7 +107,7 @@ class Input(Settings):
 
     required: bool = Field(default=False, description="Without it, or with an empty one, the call is refused.")
     description: str = ""
-    default: str | None = Field(default=None, description="Stands in for a variable that was not passed.")
+    default: str | None = Field(default=None, description="Stands in for a variable that was not passed, or is empty.")
 
 
 class Output(Settings):
@@ -122,10 +124,19 @@ class Output(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        kind = OutputVariable(type=self.type)
+        wrong: list[tuple[tuple[str | int, ...], str | None]]
+        wrong = [(("enum", place), misfit(kind, value)) for place, value in enumerate(self.enum)]
+        wrong.append((("default",), misfit(kind, self.default)))
         if self.enum and self.default and self.default not in self.enum:
-            error = PydanticCustomError("output_default", "is not among the values of enum")
-            details: InitErrorDetails = {"type": error, "loc": ("default",), "input": None}
-            raise ValidationError.from_exception_data("Output", [details])
+            wrong.append((("default",), "is not among the values of enum"))
+        details: list[InitErrorDetails] = [
+            {"type": PydanticCustomError("output", "{problem}", {"problem": problem}), "loc": loc, "input": None}
+            for loc, problem in wrong
+            if problem is not None
+        ]
+        if details:
+            raise ValidationError.from_exception_data("Output", details)
         return self
 
     def variable(self) -> OutputVariable:
@@ -135,4 +146,5 @@ class Output(Settings):
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON schema of its values, for the model."""
         described: dict[str, Any] = {"description": self.description} if self.description else {}
-        return {"type": self.type, **described, **({"enum": list(self.enum)} if self.enum else {})}
+        values = list(self.enum) if self.type == "string" else [json.loads(value) for value in self.enum if value]
+        return {"type": self.type, **described, **({"enum": values} if values else {})}

@@ -14,8 +14,9 @@ from offhook.bridge.plan import Prompt
 from offhook.tools import CallContext
 from offhook.tools.settings import EITHER, Plain, Settings, Structured
 
-#: Longest recording; what is longer was named by mistake.
+#: Longest recording, and largest file; what is longer was named by mistake.
 MAX_RECORDING_SECONDS = 120
+MAX_RECORDING_BYTES = 32 * 1024 * 1024
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -37,7 +38,11 @@ def load_recording(file: str) -> bytes:
         OSError: the file cannot be read.
         ValueError: it is no WAV file, or too long.
     """
-    audio = read_wav(Path(file).read_bytes())
+    with Path(file).open("rb") as stream:
+        data = stream.read(MAX_RECORDING_BYTES + 1)
+    if len(data) > MAX_RECORDING_BYTES:
+        raise ValueError(f"a recording has up to {MAX_RECORDING_BYTES} bytes")
+    audio = read_wav(data)
     if not audio or len(audio) > MAX_RECORDING_SECONDS * 8000:
         raise ValueError(f"a recording has up to {MAX_RECORDING_SECONDS} seconds")
     return audio
@@ -54,7 +59,7 @@ def _check_recording(file: str) -> str:
 
 
 Template = Annotated[str, AfterValidator(_check_template)]
-Text = Annotated[Template, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_check_template)]
 Recording = Annotated[str, Field(min_length=1), AfterValidator(_check_recording)]
 Language = Annotated[str, Field(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 TextByLanguage = Annotated[

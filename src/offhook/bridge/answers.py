@@ -53,20 +53,27 @@ class Answers:
         self._retries.forget()
 
     def forget(self) -> None:
-        """The call is ending, or something new is about to be asked: repeat nothing."""
+        """Something new is about to be asked: repeat nothing."""
         self._retries.forget()
 
-    def response_started(self, event: realtime.ResponseStarted) -> None:
-        """Something is being answered."""
+    def stop(self) -> None:
+        """The call is ending: nothing but its goodbye is wanted any more."""
         self._retries.forget()
+        for tag in self._session.pending_tags:
+            self._session.withdraw_response(tag)
+
+    def response_started(self, event: realtime.ResponseStarted) -> None:
+        """Something is being answered, unless it is an aside."""
         if event.tag in ASIDES:
             return
+        self._retries.forget()
         if self.replies.response_started(ours=event.tag == REPLY):
             self._session.withdraw_response(REPLY)
 
-    def succeeded(self) -> None:
+    def succeeded(self, tag: str | None) -> None:
         """A response brought speech or a call."""
-        self._retries.succeeded()
+        if tag not in ASIDES:
+            self._retries.succeeded()
 
     def failed(self, tag: str | None, now: float) -> bool:
         """A response brought nothing, or did not come: it is asked for again later; False when that is no use."""
@@ -87,6 +94,12 @@ class Answers:
         elif again is not None:
             self._ask(RETRY, now)
 
+    @property
+    def expected(self) -> bool:
+        """The model answers or is about to: a response runs, was asked for or will be."""
+        session = self._session
+        return bool(session.active_response_id or session.pending_tags) or self.next_timer() is not None
+
     def next_timer(self) -> float | None:
         """When `ask_if_due` is to be called."""
         if self._session.active_response_id is not None:
@@ -99,7 +112,7 @@ class Answers:
             tag=tag,
             instructions=instructions,
             tool_choice=None if instructions is None else "none",
-            only_if_idle=tag in ASIDES or tag == RETRY or (tag == GREETING and NOTICE not in self._said),
+            only_if_idle=tag in ASIDES or tag in (RETRY, GREETING),
         )
         self._session.request_response(request, now)
 

@@ -31,6 +31,9 @@ from offhook.bridge.outputs import OutputVariables
 from offhook.bridge.plan import CallPlan
 from offhook.bridge.state import TRANSITIONS, CallState
 
+LAST_WORDS = 10.0
+"""Seconds until a call ends that is ended from outside, whatever is being said: who wants that waits for it."""
+
 
 class Call:
     """A call from the upgrade to the last byte.
@@ -66,7 +69,7 @@ class Call:
         self._opened_at: float | None = None
         self._outcome = ("failed", "never_opened")
         self._outputs = OutputVariables({})
-        self._returned: dict[str, str] | None = None  # the output variables that the flow was given
+        self._returned: dict[str, str] | None = None  # the output variables at its end
         self._realtime_open = False
         self._events: dict[type, Callable[..., None]] = {
             audiohook.OpenReceived: self._on_open,
@@ -187,9 +190,9 @@ class Call:
             self._step(now)
 
     def end(self, outcome: str, reason: str, info: str, now: float) -> None:
-        """End the call from outside (drain, limit, internal error): what is being said is heard, then it ends."""
+        """End the call from outside: what is being said is heard first, as far as `LAST_WORDS` allows."""
         if self.conversation is not None and self._realtime_open:
-            self.conversation.end(Ending(outcome=outcome, reason=reason, info=info), now)
+            self.conversation.end(Ending(outcome=outcome, reason=reason, info=info, ends_by=now + LAST_WORDS), now)
             self._step(now)
         elif self.state in (CallState.WAITING, CallState.SELECTING):
             self._disconnect("error", outcome, reason, info, now)
@@ -203,8 +206,9 @@ class Call:
             reason: Code of the broken rule or of our own fault.
             now: Monotonic seconds.
         """
-        self._outcome = ("failed", reason)
-        self._returned = self._variables(now)
+        if self._returned is None:
+            self._outcome = ("failed", reason)
+            self._returned = self._variables(now)
         return self._returned
 
     # Time and commands.
@@ -330,6 +334,8 @@ class Call:
                 self._outcome = ("failed", f"closed_{reason}")
         self._move(CallState.CLOSED)
         self._release(now)
+        if self._returned is None:
+            self._returned = self._variables(now)  # the call is over now, not when its socket is gone
 
     def _on_session_ended(self, event: audiohook.SessionEnded, now: float) -> None:
         if self.state not in (CallState.DISCONNECTING, CallState.CLOSED, CallState.PROBED):
@@ -364,20 +370,21 @@ class Call:
         agents = ending if ending is not None and ending.reason == reason else Ending(outcome=outcome, reason=reason)
         dollars = self.conversation.cost if self.conversation is not None else None
         duration = 0.0 if self._opened_at is None else now - self._opened_at
-        return {
-            **self._outputs.values,
-            **({"OFFHOOK_TARGET": agents.target} if agents.target else {}),
+        own = {
             "OFFHOOK_CALL_ID": self.call_id,
             "OFFHOOK_OUTCOME": outcome,
-            "OFFHOOK_REASON": agents.words or reason,
-            "OFFHOOK_SUMMARY": self._summary(),
             "OFFHOOK_DURATION_S": f"{duration:.1f}",
             "OFFHOOK_COST_USD": "" if dollars is None else f"{dollars:.4f}",
+            **({"OFFHOOK_TARGET": agents.target} if agents.target else {}),
+            "OFFHOOK_REASON": agents.words or reason,
+            "OFFHOOK_SUMMARY": self._summary(),
         }
+        return self._outputs.with_own(own)  # what matters least stands last
 
     def _summary(self) -> str:
         """The summary, or the last that was heard: enough for a colleague to begin with when there is none."""
-        return self.conversation.summary.text_or_last_words if self.conversation is not None else ""
+        conversation = self.conversation
+        return "" if conversation is None else conversation.summary.best(conversation.transcript.unsettled())
 
     def _move(self, state: CallState) -> None:
         if state not in TRANSITIONS[self.state]:

@@ -89,8 +89,8 @@ class Conversation:
         self._limits = Limits(plan.limits, now)
         self._caller_speaking = False
         self._quiet_from = now  # nothing was heard or done since, as far as this side of the playout goes
-        self._changes: SessionConfig | None = None  # of the language, before the model was ready
         self._hosted = HostedCalls(plan.approved_mcp, self.realtime, self._answers.replies, self._moment)
+        self._openings: deque[tuple[str, Prompt]] = deque()  # what the agent says of itself before all else
         self._ready_by = now + SETUP_LIMIT
         self._committed: deque[str] = deque(maxlen=16)
         self._keyed = 0
@@ -160,20 +160,25 @@ class Conversation:
         spoken = msgspec.structs.replace(
             self.plan,
             session=plan.session,
+            notice=plan.notice,
+            greeting=plan.greeting,
             no_input=plan.no_input,
             filler=plan.filler,
             limits=plan.limits,
             goodbye=plan.goodbye,
             handover=plan.handover,
         )
-        changes = changed_settings(self.plan.session, spoken.session)
-        self.plan = self._answers.plan = spoken
+        before, self.plan = self.plan, spoken
+        self._answers.plan = spoken
         self._silence.settings, self._fillers.settings = spoken.no_input, spoken.filler
         self._limits.settings = spoken.limits
-        if changes is not None and self.ready:
+        if self.ready:
+            self._update_session(before.session)
+
+    def _update_session(self, before: SessionConfig) -> None:
+        changes = changed_settings(before, self.plan.session)
+        if changes is not None:
             self.realtime.update_session(changes)
-        elif changes is not None:
-            self._changes = changes
 
     def set_writable(self, writable: bool) -> None:
         """The Genesys socket takes more, or is full: audio waits, text never does."""
@@ -193,6 +198,8 @@ class Conversation:
         """The output of a tool; an unknown call, or one answered before, is ignored."""
         self._quiet_from = now
         wish = self.tool_calls.finish(call_id, outcome, now)
+        if not self._answers.replies.waits_for_tools:
+            self._fillers.reset()
         if wish is not None and self.ending is None:
             self._end_for_the_agent(wish, None, now)
         self._ask_if_due(now)
@@ -205,17 +212,18 @@ class Conversation:
         What the agent is saying is heard first, then the goodbye, if there is to be one.
         """
         if self.ending is not None:
+            self.ending.hurry(ending.ends_by)
             return
         self.ending = ending
         self.caller_audio.stop()
         self.keypad.clear()
-        self._answers.forget()
+        self._answers.stop()
         self._moment(moments.ENDING, now, outcome=ending.outcome)
         if not self.ready or ending.outcome == "failed":
             ending.drain(self.playout, now)
             return
         if self.plan.summary == "always" or (self.plan.summary == "escalated" and ending.outcome == "escalated"):
-            self.summary.ask(ending.words, now)
+            self.summary.ask(self.transcript.unsettled(), ending.words, now)
         speaking = self._agent.speaking
         if speaking is not None:
             ending.await_goodbye(speaking.response_id, self.plan.goodbye_timeout, now)
@@ -246,6 +254,14 @@ class Conversation:
         info = f"{LIMIT} the call ended by a limit of the agent: {reason}"
         self.end(Ending(outcome="limit", reason=reason, info=info, goodbye=goodbye), now)
 
+    def _go_without(self, ending: Ending, now: float) -> None:
+        """The model does not say what it was to say; a recording needs no model."""
+        goodbye = ending.goodbye
+        if goodbye is not None and goodbye.audio is not None:
+            self._say_goodbye(ending, now)
+        else:
+            ending.drain(self.playout, now)
+
     def hang_up(self, now: float) -> None:
         """The caller's side is over: what they have not heard by now they never will."""
         self._agent.stop(now)
@@ -255,7 +271,7 @@ class Conversation:
     def _fail(self, reason: str, now: float) -> None:
         """Nothing more is to be had from the model."""
         if self.ending is not None:
-            self.ending.drain(self.playout, now)
+            self._go_without(self.ending, now)
         self.end(Ending(outcome="failed", reason=reason, info=f"{reason} the voice agent is not available"), now)
 
     # Time.
@@ -277,8 +293,7 @@ class Conversation:
         if self._writable and not self.caller_audio.paused:
             times.append(self._agent.next_packet_at(now))
         if self.ending is not None:
-            due = self.ending.due_at(self.playout)
-            times.append(self.ending.goodbye_by if due is None else due)
+            times += (self.ending.due_at(self.playout), self.ending.goodbye_by)
         elif self.ready:
             quiet = self._quiet_since()
             times += (
@@ -290,7 +305,7 @@ class Conversation:
                 self._silence.due_at(self._idle_since(quiet)),
             )
         else:
-            times.append(self._ready_by)
+            times += (self._ready_by, self._limits.ends_at)
         return min((at for at in times if at is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
@@ -301,10 +316,11 @@ class Conversation:
         self.transcript.handle_timer(now)
         if self.ending is not None:
             if self.ending.goodbye_by is not None and now >= self.ending.goodbye_by:
-                self.ending.drain(self.playout, now)
+                self._go_without(self.ending, now)
         elif not self.ready:
             if now >= self._ready_by:
                 self._fail(NEVER_READY, now)
+            self._check_limits(now)
         else:
             self._send_digits(now)
             self._hosted.handle_timer(now)
@@ -316,7 +332,7 @@ class Conversation:
         """Since when neither side is heard and nothing of the model is on its way; None = something is."""
         if self._caller_speaking or self.caller_audio.paused or self.playout.queued:
             return None
-        if self._agent.speaking is not None or self.realtime.active_response_id is not None:
+        if self._agent.speaking is not None or self._answers.expected:
             return None
         return max(self._quiet_from, self.playout.played_at())
 
@@ -348,7 +364,7 @@ class Conversation:
         reason = self._limits.reached(now, self.cost)
         if reason is not None:
             self._stop_for_limit(reason, self.plan.limits.goodbye, now)
-        elif (warning := self._limits.warning(now)) is not None:
+        elif self.ready and (warning := self._limits.warning(now)) is not None:
             self.realtime.send_item(realtime.system_message(warning))
 
     @property
@@ -362,20 +378,26 @@ class Conversation:
     def _on_ready(self, event: realtime.SessionReady, now: float) -> None:
         self.ready = True
         self._moment(moments.AI_READY, now)
-        if self._changes is not None:
-            self.realtime.update_session(self._changes)
+        self._update_session(self.realtime.config)
         self._quiet_from = now
         # The greeting is asked for first: if the caller has spoken already, turn detection interrupts it by itself.
-        for tag, prompt in ((NOTICE, self.plan.notice), (GREETING, self.plan.greeting)):
-            if self.ending is None and prompt is not None:
-                self._say(tag, prompt, now)
-                self._moment(moments.GREETING_REQUESTED, now)
+        openings = ((NOTICE, self.plan.notice), (GREETING, self.plan.greeting))
+        self._openings.extend((tag, prompt) for tag, prompt in openings if prompt is not None)
+        self._say_openings(now)
         held = self.caller_audio.open(now)
         if held:
             self.realtime.send_audio(held)
         if self.caller_audio.dropped:
             self._moment(moments.AUDIO_LOST, now, leg="realtime", seconds=self.caller_audio.dropped / 8000)
         self._send_digits(now)
+
+    def _say_openings(self, now: float) -> None:
+        """Say the notice, then the greeting: what the model says has its own response, and comes in its turn."""
+        while self._openings and self.ending is None:
+            tag, prompt = self._openings.popleft()
+            self._moment(moments.GREETING_REQUESTED, now)
+            if self._say(tag, prompt, now):
+                return
 
     def _on_refused(self, event: realtime.SessionRefused, now: float) -> None:
         self._fail(event.code, now)
@@ -409,6 +431,7 @@ class Conversation:
         self._limits.turn()
         self.transcript.begin(event.item_id, "caller", event.previous_item_id)
         self.transcript.commit(event.item_id, now, transcribed=self.plan.transcribes)
+        self._check_limits(now)
         if not self.plan.answers_itself and self.ending is None:
             self._answers.answer_turn(now)
 
@@ -471,19 +494,21 @@ class Conversation:
         if self.ending is not None:
             self._goodbye_progress(self.ending, response, now)
         elif response.spoke or response.acted:
-            self._answers.succeeded()
+            self._answers.succeeded(event.tag)
+            if event.tag == NOTICE and not response.dead:
+                self._say_openings(now)
         elif not response.dead and event.status != "cancelled":
             self._moment(moments.PEER_ERROR, now, leg="realtime", code=event.error_code or f"response_{event.status}")
             self._repeat(event.tag, now)
-        self._ask_if_due(now)
         self._check_limits(now)
+        self._ask_if_due(now)
 
     def _on_response_refused(self, event: realtime.ResponseRefused, now: float) -> None:
         if event.tag == REPLY:
             self._answers.replies.refused()
         if self.ending is not None:
             if event.tag == GOODBYE:
-                self.ending.drain(self.playout, now)
+                self._go_without(self.ending, now)
         elif event.code not in NOT_WANTED:
             self._moment(moments.PEER_ERROR, now, leg="realtime", code=event.code)
             self._repeat(event.tag, now)
@@ -499,14 +524,19 @@ class Conversation:
     # Tools and the end that the agent wants.
 
     def _on_function_call(self, event: realtime.FunctionCallReady, now: float) -> None:
-        heard = self._agent.running(event.response_id) is not None
-        if not heard or (self.ending is not None and event.name != control.SET_OUTPUTS):
+        if self._agent.running(event.response_id) is None or not self._counts(event):
             # Not run, but answered: a call without an output confuses later turns (§5.1).
             self.realtime.send_function_output(event.call_id, NOT_RUN)
             return
         wish = self.tool_calls.begin(event, now)
         if wish is not None:
             self._end_for_the_agent(wish, event.response_id, now)
+
+    def _counts(self, event: realtime.FunctionCallReady) -> bool:
+        """Whether a call is carried out: once the call is ending, what belongs to the end or was called beside it."""
+        if self.ending is None or event.name == control.SET_OUTPUTS:
+            return True
+        return event.name in self.plan.tools and event.response_id == self.ending.wished_in
 
     def _end_for_the_agent(self, wish: EndWish, response_id: str | None, now: float) -> None:
         """The model or a tool wants the call to end; what it says meanwhile is the goodbye."""
@@ -519,6 +549,7 @@ class Conversation:
             target=wish.target,
             goodbye=fixed or (HANDOVER if escalated else MODELS_GOODBYE),
             unless_spoken=fixed is None and response_id is not None,
+            wished_in=response_id,
         )
         self.end(ending, now)
 

@@ -19,7 +19,7 @@ SILENT_MARGIN = 0.6
 DRAIN_MARGIN = 5.0
 """Seconds beyond the length of the remaining audio after which the call ends, played or not (hold, dead peer)."""
 MAX_GOODBYE = 60.0
-"""Seconds that a goodbye may be generated for."""
+"""Seconds that the last sentence and the goodbye may be generated for, together."""
 
 
 class Ending(msgspec.Struct, kw_only=True):
@@ -39,24 +39,35 @@ class Ending(msgspec.Struct, kw_only=True):
     """What is to be said before the end."""
     unless_spoken: bool = False
     """The goodbye is left out when the response that ends the call has said something itself."""
+    wished_in: str | None = None
+    """Response by which the model ends the call: what it calls beside that is carried out as ever."""
+    ends_by: float | None = None
+    """The call ends then, whatever is being said; None = what is said decides."""
     response_id: str | None = None
     """Response whose end is the end of the goodbye, once known."""
     goodbye_by: float | None = None
     """The model has to go on talking by then; None when nothing is awaited from it."""
-    latest_goodbye: float = 0.0
+    latest_goodbye: float | None = None
+    """It is not waited for any longer, however it goes on."""
     played_by: float | None = None
     """Whatever remains has to be played by then; set when draining begins."""
 
     def await_goodbye(self, response_id: str | None, patience: float, now: float) -> None:
         """Something more is to be said, in this response if it has begun; otherwise in the next one that is ours."""
         self.response_id = response_id
-        self.goodbye_by = now + patience
-        self.latest_goodbye = now + MAX_GOODBYE
+        if self.latest_goodbye is None:
+            self.latest_goodbye = now + MAX_GOODBYE
+        self.goodbye_by = min(now + patience, self.latest_goodbye)
 
     def heard_of(self, patience: float, now: float) -> None:
         """The model goes on talking."""
-        if self.goodbye_by is not None:
+        if self.goodbye_by is not None and self.latest_goodbye is not None:
             self.goodbye_by = min(now + patience, self.latest_goodbye)
+
+    def hurry(self, ends_by: float | None) -> None:
+        """Another end is wished for: the first one stays, but may take no longer than that one would."""
+        if ends_by is not None:
+            self.ends_by = ends_by if self.ends_by is None else min(self.ends_by, ends_by)
 
     def drain(self, playout: Playout, now: float) -> None:
         """Nothing more is awaited from the model: only what is queued and un-played counts from now on."""
@@ -68,9 +79,11 @@ class Ending(msgspec.Struct, kw_only=True):
 
     def due_at(self, playout: Playout) -> float | None:
         """When the call ends unless something happens before; None while the model is talking."""
-        if self.played_by is None:
-            return None
-        if playout.queued:
+        times = [at for at in (self._played_at(playout), self.ends_by) if at is not None]
+        return min(times, default=None)
+
+    def _played_at(self, playout: Playout) -> float | None:
+        if self.played_by is None or playout.queued:
             return self.played_by
         if playout.playhead.completed:
             return 0.0

@@ -4,7 +4,7 @@ from offhook.bridge.plan import Filler, Prompt
 
 
 class Fillers:
-    """The fillers of one call; they begin anew whenever tools begin to run."""
+    """The fillers of one call; they begin anew whenever no tool runs any more."""
 
     def __init__(self, settings: Filler) -> None:
         self.settings = settings
@@ -17,12 +17,13 @@ class Fillers:
             quiet_since: Monotonic seconds since when nothing is heard on either side; None = something is.
             waiting: A tool runs.
         """
-        if not waiting:
-            self._said = 0
-            return None
-        if self.settings.after is None or quiet_since is None:
+        if not waiting or self.settings.after is None or quiet_since is None:
             return None
         return quiet_since + (self.settings.every if self._said else self.settings.after)
+
+    def reset(self) -> None:
+        """No tool runs any more: the next wait is another one."""
+        self._said = 0
 
     def take(self) -> Prompt:
         """It is due: what to say."""

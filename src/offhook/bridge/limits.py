@@ -33,7 +33,7 @@ class Limits:
             cost: US dollars so far; None = not known.
         """
         limits = self.settings
-        if limits.max_duration is not None and now >= self._began + limits.max_duration:
+        if self.ends_at is not None and now >= self.ends_at:
             return MAX_DURATION
         if limits.max_turns is not None and self._turns > limits.max_turns:
             return MAX_TURNS
@@ -43,22 +43,22 @@ class Limits:
 
     def warning(self, now: float) -> str | None:
         """What the model is to be told now, once."""
-        at = self._warning_at()
-        if at is None or now < at:
+        at, end = self._warning_at(), self.ends_at
+        if at is None or end is None or now < at:
             return None
         self._warned = True
-        return WARNING.format(seconds=round(self._end() - now))
+        return WARNING.format(seconds=round(end - now))
 
     def next_timer(self) -> float | None:
         """When `warning` or `reached` has something to say, as far as time decides."""
-        if self.settings.max_duration is None:
-            return None
-        return self._warning_at() or self._end()
+        at = self._warning_at()
+        return self.ends_at if at is None else at
+
+    @property
+    def ends_at(self) -> float | None:
+        """When the time of the call is over."""
+        return None if self.settings.max_duration is None else self._began + self.settings.max_duration
 
     def _warning_at(self) -> float | None:
-        if self._warned or self.settings.max_duration is None:
-            return None
-        return max(self._end() - self.settings.warn_before, self._began)
-
-    def _end(self) -> float:
-        return self._began + (self.settings.max_duration or 0.0)
+        end = self.ends_at
+        return None if self._warned or end is None else max(end - self.settings.warn_before, self._began)

@@ -65,7 +65,7 @@ class CallLimits(msgspec.Struct, frozen=True, kw_only=True):
     warn_before: float = 60.0
     """Seconds before the end of `max_duration` at which the model is told to come to an end."""
     max_turns: int | None = None
-    """Turns of the caller."""
+    """Turns of the caller that are answered; with the next one the call ends."""
     max_cost: float | None = None
     """US dollars, as far as the model's prices are known."""
     goodbye: Prompt = Prompt(instructions="The call has lasted as long as it may. Tell the caller so and say goodbye.")

@@ -5,6 +5,7 @@ conversation (openai-realtime.md §5.5). Nothing waits for it: who is not ready 
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 from offhook import realtime
 from offhook.bridge.commands import Turn
@@ -39,20 +40,22 @@ class Summary:
         """A turn is settled."""
         if not turn.text:
             return
-        line = f"{turn.speaker.capitalize()}: {turn.text}"
+        line = _line(turn)
         self._heard.append(line)
         self._size += len(line)
         while self._size > MAX_HEARD and len(self._heard) > 1:
             self._size -= len(self._heard.popleft())
 
-    def ask(self, reason: str, now: float) -> None:
+    def ask(self, unsettled: Sequence[Turn], reason: str, now: float) -> None:
         """The call begins to end.
 
         Args:
+            unsettled: What was heard last and is still to be added.
             reason: Why, in the words of the model or a tool; may be empty.
             now: Monotonic seconds.
         """
-        transcript = "\n".join([*self._heard, *([f"Reason given by the agent: {reason}"] if reason else [])])
+        given = [f"Reason given by the agent: {reason}"] if reason else []
+        transcript = "\n".join([*self._heard, *map(_line, unsettled), *given])
         if not transcript:
             return
         request = ResponseRequest(
@@ -66,13 +69,12 @@ class Summary:
         )
         self._session.request_response(request, now)
 
-    @property
-    def text_or_last_words(self) -> str:
-        """The summary, or the last words that were heard of each side."""
+    def best(self, unsettled: Sequence[Turn]) -> str:
+        """The summary, or the last words that were heard of each side; `unsettled` as for `ask`."""
         if self.text:
             return self.text
         last: dict[str, str] = {}
-        for line in self._heard:
+        for line in (*self._heard, *map(_line, unsettled)):
             speaker = line.partition(":")[0]
             last.pop(speaker, None)
             last[speaker] = line
@@ -90,3 +92,7 @@ class Summary:
         if isinstance(event, realtime.TextDone | realtime.TranscriptDone):
             self.text = " ".join(event.text.split())[:MAX_SUMMARY]
         return True
+
+
+def _line(turn: Turn) -> str:
+    return f"{turn.speaker.capitalize()}: {turn.text}"

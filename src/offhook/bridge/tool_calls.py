@@ -76,7 +76,8 @@ class ToolCalls:
         if outcome.end is None:
             return None
         reason = "tool_escalated" if outcome.end == "escalated" else "tool_ended"
-        return EndWish(outcome=outcome.end, reason=reason, words=outcome.reason, target=outcome.target)
+        words, target = outcome.reason[: control.MAX_WORDS], outcome.target[: control.MAX_WORDS]
+        return EndWish(outcome=outcome.end, reason=reason, words=words, target=target)
 
     def _post(self, call_id: str, output: str) -> None:
         self._session.send_function_output(call_id, output)

@@ -134,6 +134,11 @@ class Transcript:
         while self._entries:
             self._release(self._entries[0])
 
+    def unsettled(self) -> list[Turn]:
+        """What is known to have been heard of the turns that are not settled yet, in order."""
+        turns = (entry.turn() for entry in self._entries)
+        return [turn for turn in turns if turn.text]
+
     def settled(self) -> list[Turn]:
         """Turns released since the last call; empty ones (no words, no audio heard) are left out."""
         turns, self._settled = self._settled, []

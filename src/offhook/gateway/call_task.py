@@ -93,6 +93,8 @@ class CallTask:
         self._genesys: Call | ServerSession = self._call
         """What the Genesys leg feeds: the call or, after a fault of ours, only its AudioHook session."""
         self._ended = False
+        self._last_variables: dict[str, str] = {}
+        """What the flow got after a fault of ours."""
 
     async def run(self) -> None:
         """Carry the call; returns when everything of it is freed."""
@@ -309,11 +311,10 @@ class CallTask:
         self._feed(self._disconnect_broken)
 
     def _disconnect_broken(self, now: float) -> None:
-        variables: dict[str, str] = {}
         with contextlib.suppress(Exception):  # the state that they come from may be what is broken
-            variables = self._call.last_variables(INTERNAL_ERROR, now)
+            self._last_variables = self._call.last_variables(INTERNAL_ERROR, now)
         info = f"{INTERNAL_ERROR} internal error"
-        self._call.audiohook.send_disconnect("error", now, info=info, output_variables=variables)
+        self._call.audiohook.send_disconnect("error", now, info=info, output_variables=self._last_variables)
 
     def _pump_session(self, now: float) -> None:
         session = self._call.audiohook
@@ -326,7 +327,7 @@ class CallTask:
         """Leave nothing behind, whatever brought us here."""
         self._dropping = True  # There is nobody left to close the socket politely for.
         self._feed(self._genesys.receive_eof)
-        self._finish(CallEnded(outcome="failed", reason=INTERNAL_ERROR))
+        self._finish(CallEnded(outcome="failed", reason=INTERNAL_ERROR, output_variables=self._last_variables))
         if self._timer is not None:
             self._timer.cancel()
         self._backpressure.stop()

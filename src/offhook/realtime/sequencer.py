@@ -62,6 +62,12 @@ class ResponseSequencer:
         self._beside_active: dict[str, str] = {}  # response id -> tag
         self._floor_deadline: float | None = None
 
+    @property
+    def pending_tags(self) -> tuple[str, ...]:
+        """Tags of the requests for the floor that are still wanted and have not become a response."""
+        sent = () if self._create is None or self._create.revoked else (self._create.request.tag,)
+        return (*sent, *(create.request.tag for create in self._waiting))
+
     def request(self, request: ResponseRequest, now: float) -> None:
         """Ask for a response: now, when the floor is free, or not at all, as the request says."""
         create = _Create(request)
@@ -120,6 +126,8 @@ class ResponseSequencer:
         if response_id is None or response_id == self.active_response_id or response_id in self._beside_active:
             return
         mark = read_mark(response.metadata)
+        if mark is None and response.conversation_id is None:
+            mark = self._unmarked()
         create = self._answered(mark)
         revoked = create is not None and create.revoked
         tag = mark.tag if mark is not None else None
@@ -205,6 +213,14 @@ class ResponseSequencer:
     @property
     def _is_idle(self) -> bool:
         return self.floor is Floor.FREE and self.request_state is Request.NONE
+
+    def _unmarked(self) -> Mark | None:
+        """Return the mark of the out-of-band create that waits longest, for a server that echoes no metadata.
+
+        Taken for a response of the default conversation it would end the one that runs.
+        """
+        create = next(iter(self._beside.values()), None)
+        return None if create is None else Mark(create.event_id, True, create.request.tag)
 
     def _answered(self, mark: Mark | None) -> _Create | None:
         """Find the create that a response answers, and count it as answered."""

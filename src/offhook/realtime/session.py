@@ -100,6 +100,11 @@ class RealtimeSession:
         """The running response of the default conversation, as far as the server has told."""
         return self._sequencer.active_response_id
 
+    @property
+    def pending_tags(self) -> tuple[str, ...]:
+        """Tags of the requests that are still wanted and have not become a response of the default conversation."""
+        return self._sequencer.pending_tags
+
     # --- what comes in
 
     def connected(self, now: float) -> None:

@@ -45,7 +45,7 @@ def test_everything_is_sent_explicitly() -> None:
             "input": {
                 "format": {"type": "audio/pcmu"},
                 "noise_reduction": {"type": "near_field"},
-                "transcription": {"model": "gpt-transcribe"},
+                "transcription": {"model": "gpt-transcribe", "language": "en"},
                 "turn_detection": {
                     "type": "server_vad",
                     "threshold": 0.5,
@@ -159,9 +159,12 @@ def test_required_inputs() -> None:
 
 
 def test_defaults_of_inputs() -> None:
-    inputs = {"COMPANY": {"default": "Other"}, "LEVEL": {"default": "gold"}, "OPTIONAL": {}}
-    made = plan(inputs=inputs, instructions="{{ input.COMPANY }} {{ input.LEVEL }} {{ input.OPTIONAL | default('-') }}")
-    assert made.session.instructions == "Acme gold -"
+    inputs = {"COMPANY": {"default": "Other"}, "LEVEL": {"default": "gold"}, "OPTIONAL": {}, "EMPTY": {"default": "x"}}
+    made = plan(
+        inputs=inputs,
+        instructions="{{ input.COMPANY }} {{ input.LEVEL }} {{ input.OPTIONAL | default('-') }} {{ input.EMPTY }}",
+    )
+    assert made.session.instructions == "Acme gold - x"
 
 
 def test_a_template_that_fails() -> None:

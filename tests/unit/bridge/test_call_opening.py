@@ -327,6 +327,15 @@ def test_errors_of_genesys_are_noted_and_survived() -> None:
     assert harness.call.state is CallState.TALKING
 
 
+def test_a_message_of_a_new_kind_is_passed_over() -> None:
+    harness = Harness(plan())
+    harness.ready()
+    harness.forget()
+    harness.genesys("hologram", size="large")
+    assert harness.log == []
+    assert harness.commands == []
+
+
 def test_a_silent_peer_is_given_up_if_wanted() -> None:
     call = Call("c", session_id=None, organization_id=None, now=0.0, idle_timeout=30.0)
     assert call.audiohook.next_timer() == 10.0

@@ -7,11 +7,14 @@ import pytest
 
 from offhook import realtime as rt
 from offhook.bridge import CallPlan, Prompt, control, prompts
+from offhook.bridge.answers import GREETING, NOTICE, Answers
 from offhook.bridge.keypad import MAX_DIGITS, Keypad, as_text
 from offhook.bridge.outputs import OutputVariables
 from offhook.bridge.plan import OutputVariable
 from offhook.bridge.retries import DELAYS, Retries
 from offhook.bridge.state import TRANSITIONS, CallState, edges
+from offhook.realtime import RealtimeSession
+from offhook.realtime.state import SessionState
 from tests.unit.bridge.harness import plan, session
 
 
@@ -140,6 +143,19 @@ class TestPrompts:
         assert prompts.say("", Prompt(instructions="Greet."), "It rings.") == "It rings. Greet."
         assert prompts.say("", Prompt(text="Welcome to Acme.")).endswith("nothing else: Welcome to Acme.")
         assert prompts.say("", Prompt()) == ""
+
+
+class TestAnswers:
+    def test_what_is_protected(self) -> None:
+        ready = RealtimeSession(rt.SessionConfig())
+        ready.state = SessionState.READY
+        answers = Answers(plan(), ready)
+        answers.say(NOTICE, Prompt(text="Recorded.", protected=True), 1.0)
+        answers.say(GREETING, Prompt(text="Hello."), 1.0)
+        assert answers.protected(NOTICE)
+        assert not answers.protected(GREETING)
+        assert not answers.protected("reply")
+        assert not answers.protected(None)
 
 
 class TestPlan:

@@ -294,6 +294,8 @@ async def test_a_fault_of_ours_still_ends_in_good_order(monkeypatch: pytest.Monk
     assert event.reason == "error"
     assert event.info.startswith(INTERNAL_ERROR)
     assert (ended.outcome, ended.reason) == ("failed", INTERNAL_ERROR)
+    assert event.output_variables == ended.output_variables
+    assert ended.output_variables["OFFHOOK_REASON"] == INTERNAL_ERROR
     assert [line["event"] for line in logs if line["log_level"] == "error"] == ["internal error"]
 
 

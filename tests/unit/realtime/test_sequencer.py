@@ -369,6 +369,38 @@ def test_out_of_band_responses_can_be_withdrawn_at_any_time() -> None:
     assert cancels(driven) == ["resp_2"]
 
 
+def test_an_out_of_band_response_without_metadata_is_known_by_having_no_conversation() -> None:
+    driven = ready()
+    driven.hear(created("resp_1"))
+    ask(driven, "summary", conversation="none")
+    ask(driven, "other", conversation="none")
+    assert driven.hear(created("resp_2", None, None)) == [rt.ResponseStarted("resp_2", "summary")]
+    assert active(driven) == "resp_1"
+    assert driven.hear(created("resp_3", None, None)) == [rt.ResponseStarted("resp_3", "other")]
+    assert [ended(event) for event in driven.hear(done("resp_3"), done("resp_2"))] == [
+        ("resp_3", "other", "completed"),
+        ("resp_2", "summary", "completed"),
+    ]
+    assert active(driven) == "resp_1"
+    assert driven.session.next_timer() is None
+    # When nothing is awaited beside it, it is a response of a server that names no conversation.
+    driven.hear(created("resp_4", None, None))
+    assert active(driven) == "resp_4"
+
+
+def test_what_is_asked_for() -> None:
+    driven = ready()
+    found = [driven.session.pending_tags]
+    ask(driven, "greeting")
+    ask(driven, "tool")
+    ask(driven, "summary", conversation="none")
+    found.append(driven.session.pending_tags)
+    for tag in ("greeting", "tool"):
+        driven.session.withdraw_response(tag)
+        found.append(driven.session.pending_tags)
+    assert found == [(), ("greeting", "tool"), ("tool",), ()]
+
+
 # --- what servers leave out or say twice
 
 
