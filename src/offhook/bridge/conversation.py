@@ -222,8 +222,7 @@ class Conversation:
         if not self.ready or ending.outcome == "failed":
             ending.drain(self.playout, now)
             return
-        if self.plan.summary == "always" or (self.plan.summary == "escalated" and ending.outcome == "escalated"):
-            self.summary.ask(self.transcript.unsettled(), ending.words, now)
+        self.summary.wanted = self.plan.summary in ("always", ending.outcome)
         speaking = self._agent.speaking
         if speaking is not None:
             ending.await_goodbye(speaking.response_id, self.plan.goodbye_timeout, now)
@@ -237,6 +236,8 @@ class Conversation:
             ending.await_goodbye(None, self.plan.goodbye_timeout, now)
         else:
             ending.drain(self.playout, now)
+        # After the goodbye was asked for, which the caller waits for.
+        self.summary.ask(self.transcript.unsettled(), ending.words, now)
 
     def _say(self, tag: str, prompt: Prompt, now: float) -> bool:
         """The agent says something of itself; False when that is a recording, which is on its way already."""

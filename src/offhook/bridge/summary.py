@@ -27,10 +27,16 @@ TASK = (
 
 
 class Summary:
-    """What was heard in one call, and its summary."""
+    """What was heard in one call, and its summary.
+
+    Attributes:
+        text: The summary, when it has come.
+        wanted: The model is to write one; it is asked once.
+    """
 
     def __init__(self, session: RealtimeSession) -> None:
         self.text = ""
+        self.wanted = False
         self._session = session
         self._heard: deque[str] = deque()
         self._size = 0
@@ -47,7 +53,7 @@ class Summary:
             self._size -= len(self._heard.popleft())
 
     def ask(self, unsettled: Sequence[Turn], reason: str, now: float) -> None:
-        """The call begins to end.
+        """The model is about to be needed no more: ask for the summary, if it is wanted.
 
         Args:
             unsettled: What was heard last and is still to be added.
@@ -56,8 +62,9 @@ class Summary:
         """
         given = [f"Reason given by the agent: {reason}"] if reason else []
         transcript = "\n".join([*self._heard, *map(_line, unsettled), *given])
-        if not transcript:
+        if not transcript or not self.wanted:
             return
+        self.wanted = False
         request = ResponseRequest(
             tag=SUMMARY,
             instructions=TASK,

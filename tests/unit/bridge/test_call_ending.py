@@ -203,7 +203,8 @@ def test_escalation() -> None:
     harness.ai.created()
     end_call(harness, "escalate", '{"reason":"wants a person","target":"billing"}')
     harness.ai.done()
-    create = harness.ai.received("response.create")[-1]
+    create, summary = harness.ai.received("response.create")
+    assert summary["response"]["conversation"] == "none"
     assert "colleague" in create["response"]["instructions"]
     harness.ai.says(500, "One moment.", "resp_bye", "item_bye", create)
     harness.advance(3)

@@ -263,6 +263,7 @@ class TestSummary:
         summary, session = self.summary()
         for number in range(100):
             summary.add(self.turn(f"{number} " + "x" * 500))
+        summary.wanted = True
         summary.ask((), "", 1.0)
         (event,) = session.data_to_send()
         assert b"99 xxx" in event
@@ -273,6 +274,7 @@ class TestSummary:
         summary, session = self.summary()
         summary.add(self.turn("a"))
         summary.add(self.turn("b" * 16_000))
+        summary.wanted = True
         summary.ask((), "", 1.0)
         (event,) = session.data_to_send()
         assert event.count(b"b") > MAX_HEARD - 100
@@ -281,12 +283,14 @@ class TestSummary:
     def test_turns_without_words_are_left_out(self) -> None:
         summary, session = self.summary()
         summary.add(self.turn(""))
+        summary.wanted = True
         summary.ask((), "", 1.0)
         assert session.data_to_send() == []
 
     def test_it_is_bounded(self) -> None:
         summary, session = self.summary()
         summary.add(self.turn("x"))
+        summary.wanted = True
         summary.ask((), "", 1.0)
         session.events()
         assert summary.takes(rt.ResponseStarted("r", "summary"))
