@@ -25,11 +25,12 @@ from offhook.bridge import (
 from offhook.bridge.agent_turns import MAX_RUNNING
 from offhook.bridge.call import LAST_WORDS
 from offhook.bridge.ending import DRAIN_MARGIN, MAX_GOODBYE
-from offhook.bridge.plan import CallLimits, Filler, NoInput
-from offhook.bridge.playout import MAX_QUEUED
+from offhook.bridge.interruptions import MAX_TURNS
+from offhook.bridge.plan import BargeIn, CallLimits, Filler, NoInput
+from offhook.bridge.playout import MAX_QUEUED, REPLAYED, REPORTED
 from offhook.bridge.transcript import MAX_OPEN
 from tests.unit.bridge.genesys import Playback
-from tests.unit.bridge.harness import Harness, plan, session, within_budget
+from tests.unit.bridge.harness import START, Harness, plan, session, within_budget
 
 STEPS = 3_000
 REPORTS = ("playback_started", "playback_completed")
@@ -53,6 +54,7 @@ OUTCOMES = (
 )
 OWN = ("CALL_ID", "OUTCOME", "REASON", "SUMMARY", "DURATION_S", "COST_USD")
 SILENCE = 0xFF
+CLIP = 0xFE
 
 
 class FuzzedCall:
@@ -99,6 +101,7 @@ class FuzzedCall:
             (3, self.small_talk),
             (1, self.writable),
             (1, self.shell),
+            (1, self.clip),
         ]
 
     def run(self, steps: int) -> int:
@@ -135,10 +138,12 @@ class FuzzedCall:
 
     def frame(self) -> None:
         conversation = self.harness.call.conversation
-        sent = len(self.harness.ai.sent)
+        sent = len(self.harness.ai.received("input_audio_buffer.append"))
         self.harness.caller_audio(self.rng.randbytes(self.rng.choice((1600, 1600, 160, 1, 0, 32_000))))
         if conversation is not None and conversation.caller_audio.paused:
-            assert len(self.harness.ai.sent) == sent, "nothing of a caller on hold reaches the model"
+            assert len(self.harness.ai.received("input_audio_buffer.append")) == sent, (
+                "nothing of a caller on hold reaches the model"
+            )
 
     def set_up(self) -> None:
         self.harness.connected()
@@ -203,17 +208,30 @@ class FuzzedCall:
     def caller_speaks(self) -> None:
         harness, conversation = self.harness, self.harness.call.conversation
         talking = harness.call.state is CallState.TALKING
-        harness.ai.speech_started(f"caller_{self.count}")
-        if talking and conversation is not None and conversation.plan.interruptible and not harness.way:
+        harness.ai.speech_started(f"caller_{self.count}", self.rng.choice((0, self.clock())))
+        plan = conversation.plan if conversation is not None else None
+        if talking and plan is not None and plan.interruptible and not plan.decides_interruptions and not harness.way:
             assert harness.playback.unplayed == 0 or not self.honest, "the agent talks on"
 
     def caller_stops(self) -> None:
         item = f"caller_{self.count}"
-        self.harness.ai.speech_stopped(item)
+        self.harness.ai.speech_stopped(item, self.rng.choice((0, self.clock())))
         if self.rng.random() < 0.9:
             self.harness.ai.committed(item, self.rng.choice((None, f"item_{self.count}")))
         if self.rng.random() < 0.7:
             self.harness.ai.transcribed(item, self.rng.choice(("", "What now?", "ja, gérne 你好")))
+
+    def clock(self) -> int:
+        """Milliseconds of caller audio that the server has heard, roughly."""
+        return max(int((self.harness.now - START) * 1000) - self.rng.choice((0, 300, 900)), 0)
+
+    def clip(self) -> None:
+        conversation = self.harness.call.conversation
+        if conversation is not None and self.harness.call.state in (CallState.CONNECTING, CallState.TALKING):
+            audio = bytes((CLIP,)) * self.rng.choice((0, 800, 8000, 40_000))
+            protected = conversation.plan.decides_interruptions and self.rng.random() < 0.3
+            item = conversation._agent.play_clip("Some words.", audio, self.harness.now, protected=protected)
+            assert conversation._agent.clip_playing(item) == bool(audio)
 
     def tool_call(self) -> None:
         self.count += 1
@@ -375,7 +393,7 @@ class FuzzedCall:
             if isinstance(message, bytes):
                 assert 1600 <= len(message) <= 8000
                 assert not self.silenced & set(message), "audio of an interrupted response"
-            elif "barge_in" in json.dumps(message):
+            elif "barge_in" in json.dumps(message) and not self.spares():
                 # What came before the session was ready belongs to nothing that could be interrupted.
                 self.silenced |= self.remembered()
         self.silenced &= self.remembered()  # sixteen responses later nobody knows what was interrupted
@@ -389,10 +407,26 @@ class FuzzedCall:
             assert harness.playback.most_unplayed <= 8000 + (480 if harness.way else 0)
         conversation = harness.call.conversation
         if conversation is not None:
-            assert conversation.playout.queued <= MAX_QUEUED
+            assert conversation.playout.queued <= MAX_QUEUED + REPORTED.lead + REPLAYED
+            judge = conversation._caller._judge
+            assert judge is None or len(judge._turns) <= MAX_TURNS
             assert len(conversation.transcript._entries) <= MAX_OPEN
             assert len(conversation._agent._running) <= MAX_RUNNING
-            assert len(conversation.playout._items) <= self.count + 2
+            assert len(conversation.playout._items) <= self.count + 2 + conversation._agent._clips_played
+            assert len(conversation._agent._clips) <= len(conversation.playout._items)
+            if conversation.playout.held:
+                assert harness.call.state is CallState.TALKING
+                assert harness.call.next_timer(harness.now) is not None, "nobody ever decides"
+
+    def spares(self) -> bool:
+        """After an interruption something may be heard of what was interrupted."""
+        conversation = self.harness.call.conversation
+        plan = conversation.plan if conversation is not None else None
+        return (
+            plan is not None
+            and plan.decides_interruptions
+            and (plan.barge_in.resume or (plan.greeting is not None and plan.greeting.protected))
+        )
 
 
 def _prompt(rng: random.Random) -> Prompt:
@@ -406,6 +440,7 @@ def _plan(rng: random.Random) -> CallPlan:
             rt.ServerVad(create_response=True, interrupt_response=True),
             rt.ServerVad(create_response=False, interrupt_response=True),
             rt.ServerVad(create_response=True, interrupt_response=False),
+            rt.ServerVad(create_response=False, interrupt_response=False, silence_duration_ms=300),
             rt.SemanticVad(),
         )
     )
@@ -425,6 +460,7 @@ def _plan(rng: random.Random) -> CallPlan:
             max_turns=rng.choice((*[None] * 5, 1, 4)),
         ),
         summary=rng.choice(("escalated", "always", "never")),
+        barge_in=BargeIn(enabled=rng.random() < 0.9, min_speech=rng.choice((0.0, 0.0, 0.3)), resume=rng.random() < 0.4),
         mode="listen" if rng.random() < 0.02 else "talk",
         dtmf_timeout=rng.choice((0.5, 1.5)),
         goodbye_timeout=rng.choice((2.0, 10.0)),

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from offhook.agents.agent import Agent
 from offhook.agents.connector import ConnectorPath
 from offhook.agents.errors import MISSING_INPUT, PlanError
 from offhook.agents.handling import AgentLimits, Filler, NoInput
 from offhook.agents.prices import PriceList
-from offhook.agents.session_config import session_config
+from offhook.agents.session_config import decided_here, session_config
 from offhook.agents.templates import compile_template
 from offhook.agents.wording import Wording, render_prompt
 from offhook.audiohook import OpenParameters
@@ -40,7 +42,7 @@ def plan_call(
     session = session_config(
         agent, compile_template(agent.instructions).render(context), [*definitions, *_call_control(agent)]
     )
-    return CallPlan(
+    plan = CallPlan(
         agent=name,
         session=session,
         mode=agent.mode,
@@ -48,7 +50,7 @@ def plan_call(
         greeting=render_prompt(agent.greeting, context),
         outputs={output: declared.variable() for output, declared in agent.outputs.items()},
         tools={tool.definition.name: ToolPlan(confirm=tool.policy.confirm) for tool in tools},
-        barge_in=agent.barge_in.policy(),
+        barge_in=_barge_in(agent),
         no_input=_no_input(agent.no_input, context),
         limits=_limits(agent.limits, context),
         prices=prices.price_of(agent.model) if prices else None,
@@ -63,6 +65,9 @@ def plan_call(
         handover=render_prompt(agent.handover, context),
         summary=agent.summary,
     )
+    if plan.decides_interruptions or not agent.barge_in.enabled:
+        return replace(plan, session=decided_here(plan.session))
+    return plan
 
 
 def call_context(
@@ -101,6 +106,12 @@ def _number(address: str) -> str:
         if address.lower().startswith(scheme):
             return address[len(scheme) :]
     return address
+
+
+def _barge_in(agent: Agent) -> bridge.BargeIn:
+    # What is said to the Realtime API of interruptions is meant for offhook as well.
+    policy = agent.barge_in.policy()
+    return policy if agent.turn_detection.interrupt_response else replace(policy, enabled=False)
 
 
 def _no_input(settings: NoInput | None, context: CallContext) -> bridge.NoInput:

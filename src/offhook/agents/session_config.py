@@ -8,6 +8,7 @@ unless they are set: ``reasoning``, for which a model that cannot reason refuses
 from collections.abc import Iterable
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from offhook import realtime
 from offhook.agents.agent import Agent
@@ -82,6 +83,21 @@ def _turn_detection(agent: Agent) -> realtime.TurnDetection:
         create_response=detection.create_response,
         interrupt_response=detection.interrupt_response,
     )
+
+
+def decided_here(session: SessionConfig) -> SessionConfig:
+    """Return the session with a server that finds turns and does nothing about them; all else stays as it is.
+
+    Both or none: a server that answers and may not interrupt swallows turns (trap 32).
+    """
+    audio = session.audio
+    if not isinstance(audio, AudioConfig) or not isinstance(audio.input, AudioInput):
+        return session
+    detection = audio.input.turn_detection
+    if not isinstance(detection, realtime.ServerVad | realtime.SemanticVad):
+        return session
+    detection = replace(detection, create_response=False, interrupt_response=False)
+    return replace(session, audio=replace(audio, input=replace(audio.input, turn_detection=detection)))
 
 
 def _tool_choice(agent: Agent) -> str | ToolChoice:

@@ -1,7 +1,10 @@
 """What the agent says: responses on their way from the model to the caller's ear, and what a barge-in makes of them.
 
 A response is **dead** once the caller interrupted it: whatever still comes of it is dropped by response id, because
-late deltas are normal (openai-realtime.md §4.2, trap 6).
+late deltas are normal (openai-realtime.md §4.2, trap 6). While it is not known whether the caller interrupted
+(`interruptions.py`), the agent is **held back**: what the model goes on generating waits, and so do its function calls.
+
+A **clip** is a recording: it is played like a response, but the model hears of it only by being told (trap 31).
 """
 
 from collections import deque
@@ -13,13 +16,15 @@ from offhook import realtime
 from offhook.audiohook import ServerSession
 from offhook.bridge import moments
 from offhook.bridge.playout import Heard, Playout
-from offhook.bridge.transcript import Transcript
-from offhook.realtime import RealtimeSession
+from offhook.bridge.transcript import Transcript, heard_text
+from offhook.realtime import FunctionCallReady, RealtimeSession, SessionState
 
 MAX_RUNNING = 4
 """Responses that may be under way: one is the rule, one more may be asked for beside it."""
 MAX_OVER = 16
 """Responses that are remembered when they are over."""
+MAX_DEFERRED = 16
+"""Function calls that wait while the agent is held back; any more are not run."""
 
 Moment = Callable[..., None]
 """Reports a moment: name, time, then its data by keyword."""
@@ -32,6 +37,10 @@ class RunningResponse(msgspec.Struct):
     tag: str | None
     dead: bool = False
     """Nothing more of it may reach the caller."""
+    protected: bool = False
+    """The caller cannot interrupt it."""
+    over: bool = False
+    """The model has ended it."""
     items: dict[str, bool] = {}
     """Message items, and whether audio of them was queued."""
     acted: bool = False
@@ -41,6 +50,14 @@ class RunningResponse(msgspec.Struct):
     def spoke(self) -> bool:
         """Some of it can be heard."""
         return True in self.items.values()
+
+
+class _Clip(msgspec.Struct):
+    """A recording on its way to the caller."""
+
+    text: str
+    tell: bool
+    """The model is to know what was heard of it."""
 
 
 class AgentTurns:
@@ -61,7 +78,11 @@ class AgentTurns:
         self._moment = moment
         self._running: dict[str, RunningResponse] = {}
         self._over: deque[str] = deque(maxlen=MAX_OVER)  # late deltas of these are not heard
-        self._unsent: deque[tuple[int, str]] = deque()  # where the audio of a response begins that has not left yet
+        self._unsent: dict[str, str] = {}  # first items of responses of which nothing has left yet
+        self._clips: dict[str, _Clip] = {}
+        self._clips_played = 0
+        self._untold: list[str] = []  # what the model is to be told as soon as there is a session
+        self._deferred: list[tuple[FunctionCallReady, RunningResponse]] = []
 
     def running(self, response_id: str) -> RunningResponse | None:
         """The response, if it is being generated and may be heard."""
@@ -92,10 +113,21 @@ class AgentTurns:
         """A response that is being generated and may be heard."""
         return next((response for response in self._running.values() if not response.dead), None)
 
+    @property
+    def generating(self) -> bool:
+        """A response is being generated, heard or not."""
+        return bool(self._running)
+
+    def busy(self, now: float) -> bool:
+        """The caller hears the agent, or is about to."""
+        playout = self._playout
+        waiting = self.held or self.speaking or self._session.pending_tags
+        return bool(waiting or playout.queued or playout.unplayed(now))
+
     # What the model generates.
 
-    def response_started(self, event: realtime.ResponseStarted, *, dead: bool) -> None:
-        """A response began; a dead one is never heard."""
+    def response_started(self, event: realtime.ResponseStarted, *, dead: bool, protected: bool = False) -> None:
+        """A response began; a dead one is never heard, a protected one always."""
         if len(self._running) >= MAX_RUNNING:
             # The oldest will hardly end any more; what is left of it is not heard.
             self._over.append(next(iter(self._running)))
@@ -103,6 +135,7 @@ class AgentTurns:
         response = self._running.setdefault(event.response_id, RunningResponse(event.response_id, event.tag))
         response.tag = event.tag
         response.dead = response.dead or dead or event.response_id in self._over
+        response.protected = protected
 
     def item_started(self, event: realtime.OutputItemStarted) -> None:
         """The model began an item."""
@@ -123,12 +156,12 @@ class AgentTurns:
         if response.dead:
             self._transcript.unheard(event.item_id, len(event.audio))
             return False
-        begins = self._playout.total
-        if not self._playout.add(event.item_id, event.content_index, event.audio, now):
+        protected = response.protected
+        if not self._playout.add(event.item_id, event.content_index, event.audio, now, protected=protected):
             self._overflow(response, now)
             return False
         if not response.spoke:
-            self._unsent.append((begins, event.response_id))
+            self._unsent[event.item_id] = event.response_id
             self._moment(moments.FIRST_AUDIO, now, response_id=event.response_id)
         if event.item_id not in response.items:
             self._transcript.begin(event.item_id, "agent")
@@ -151,6 +184,7 @@ class AgentTurns:
         """A response is complete, cut or failed; returns what it was."""
         response = self._running.pop(event.response_id, None) or RunningResponse(event.response_id, event.tag)
         self._over.append(event.response_id)
+        response.over = True
         for item_id, spoke in response.items.items():
             self._playout.finish(item_id)
             self._transcript.finish_text(item_id)
@@ -163,6 +197,58 @@ class AgentTurns:
             response.acted = False
         return response
 
+    # What is said without the model.
+
+    def play_clip(self, text: str, audio: bytes, now: float, *, protected: bool = False, tell: bool = True) -> str:
+        """Play a recording, behind whatever is being said; not played when the queue is full.
+
+        Args:
+            text: What is said in it; the heard part goes to the transcript and to the model.
+            audio: 8 kHz µ-law.
+            now: Monotonic seconds.
+            protected: The caller cannot interrupt it. The model is told at once, for all of it will be heard.
+            tell: The model is to know of it.
+
+        Returns:
+            An id for `clip_playing`.
+        """
+        self._clips_played += 1
+        item_id = f"clip-{self._clips_played}"
+        if not audio or not self._playout.add(item_id, 0, audio, now, protected=protected):
+            self._moment(moments.AUDIO_LOST, now, leg="genesys", seconds=len(audio) / 8000)
+            return item_id
+        self._playout.finish(item_id)
+        self._transcript.begin(item_id, "agent")
+        self._transcript.finish_text(item_id, text)
+        self._clips[item_id] = _Clip(text, tell and not protected)
+        self._unsent[item_id] = item_id
+        if tell and protected:
+            self._tell(text)
+        return item_id
+
+    def clip_playing(self, item_id: str) -> bool:
+        """The recording has not been heard to its end, nor cut."""
+        return item_id in self._clips
+
+    def tell_pending(self) -> None:
+        """The model listens: tell it what it missed."""
+        untold, self._untold = self._untold, []
+        for text in untold:
+            self._tell(text)
+
+    def _tell(self, text: str, behind: str | None = None) -> None:
+        """Let the model know what it is taken to have said (trap 31)."""
+        if self._session.state in (SessionState.READY, SessionState.CLOSED):
+            self._session.send_item(realtime.assistant_message(text), behind)
+        else:
+            self._untold.append(text)
+
+    def _clip_over(self, heard: Heard, behind: str | None = None) -> None:
+        clip = self._clips.pop(heard.item_id)
+        text, _ = heard_text(clip.text, heard.heard_bytes, heard.received_bytes)
+        if clip.tell and text:
+            self._tell(text, behind)
+
     # What the caller hears.
 
     def send(self, now: float) -> None:
@@ -173,8 +259,8 @@ class AgentTurns:
             if packet is None:
                 break
             hook.send_audio(packet, now)
-            while self._unsent and self._unsent[0][0] < playout.sent:
-                self._moment(moments.FIRST_PACKET, now, response_id=self._unsent.popleft()[1])
+            for item_id in [item_id for item_id in self._unsent if playout.begun(item_id)]:
+                self._moment(moments.FIRST_PACKET, now, response_id=self._unsent.pop(item_id))
 
     def next_packet_at(self, now: float) -> float | None:
         """When `send` has something to do."""
@@ -187,39 +273,87 @@ class AgentTurns:
         """Note what was heard to its end."""
         for heard in self._playout.settle(now):
             self._transcript.played(heard)
+            self._unsent.pop(heard.item_id, None)
+            if heard.item_id in self._clips:
+                self._clip_over(heard)
 
-    def interrupt(self, now: float, *, cancel: bool) -> None:
+    # What the caller interrupts.
+
+    def interrupt(self, now: float, *, cancel: bool, behind: str | None = None) -> None:
         """Barge-in: stop what is heard, and let the model remember only that (openai-realtime.md §4.2).
 
         Args:
             now: Monotonic seconds.
-            cancel: The server does not know of it by itself (keypad): cancel its response, too.
+            cancel: The server does not stop its response by itself: cancel it, or the one that was asked for.
+            behind: The item that what was heard of a clip belongs behind; None = the last of the conversation.
         """
-        if cancel or not self._running:
-            # Without a running response this stops one that was asked for and has not begun.
+        active = self._running.get(self._session.active_response_id or "")
+        if cancel and not (active is not None and active.protected):
             self._session.cancel_response(now)
-        for response in self._running.values():
-            response.dead = True
-        audible = self._playout.at_genesys(now)
+        for response in (*self._running.values(), *(response for _, response in self._deferred)):
+            response.dead = response.dead or not response.protected
+        audible = self._playout.at_genesys(now) and not self._playout.spares(now)
         cut = self._drop(now)
         if audible:
-            self._hook.send_barge_in(now)
-            self._moment(moments.BARGE_IN, now, items=len(cut), heard_ms=sum(heard.heard_ms for heard in cut))
+            self._barge_in(cut, now)
         for heard in cut:
-            if heard.heard_ms > 0:
+            if heard.item_id in self._clips:
+                self._clip_over(heard, behind)
+            elif heard.heard_ms > 0:
                 self._session.truncate_item(heard.item_id, heard.content_index, heard.heard_ms)
             else:
                 self._session.delete_item(heard.item_id)
 
+    @property
+    def held(self) -> bool:
+        """It is not known yet whether the caller interrupted: the agent says nothing, and nothing is lost."""
+        return self._playout.held
+
+    def hold_back(self, now: float) -> None:
+        """The caller may have interrupted: fall silent at once; `go_on` or `interrupt` follows."""
+        if self.held:
+            return
+        audible = self._playout.at_genesys(now) and not self._playout.spares(now)
+        self.settle(now + self._playout.playhead.way)  # what is heard before the flush gets there
+        cut = self._playout.hold_back(now)
+        if audible:
+            self._barge_in(cut, now)
+
+    def go_on(self, now: float) -> None:
+        """Nobody interrupted: the agent goes on where it stopped."""
+        if self.held and self._playout.go_on():
+            self._moment(moments.RESUMED_SPEECH, now)
+
+    def defer(self, event: FunctionCallReady) -> bool:
+        """Keep a function call while the agent is held back: what the caller may not want is not done yet."""
+        response = self.running(event.response_id)
+        if not self.held or response is None or len(self._deferred) >= MAX_DEFERRED:
+            return False
+        self._deferred.append((event, response))
+        return True
+
+    def deferred(self) -> list[tuple[FunctionCallReady, RunningResponse]]:
+        """Function calls that need not wait any longer, each once."""
+        if self.held:
+            return []
+        deferred, self._deferred = self._deferred, []
+        return deferred
+
     def stop(self, now: float) -> None:
         """The call is over: what was not heard by now never will be."""
-        self._drop(now)
+        self._drop(now, everything=True)
+        self._clips.clear()
         self._transcript.close()
 
-    def _drop(self, now: float) -> list[Heard]:
+    def _barge_in(self, cut: list[Heard], now: float) -> None:
+        self._hook.send_barge_in(now)
+        self._moment(moments.BARGE_IN, now, items=len(cut), heard_ms=sum(heard.heard_ms for heard in cut))
+
+    def _drop(self, now: float, *, everything: bool = False) -> list[Heard]:
         self.settle(now + self._playout.playhead.way)  # what is heard before the flush gets there
-        cut = self._playout.interrupt(now)
-        self._unsent.clear()
+        cut = self._playout.interrupt(now, everything=everything)
         for heard in cut:
             self._transcript.cut(heard)
+            self._unsent.pop(heard.item_id, None)
+        self.settle(now)  # what stood behind something that is cut now
         return cut

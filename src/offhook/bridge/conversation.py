@@ -26,6 +26,7 @@ from offhook.bridge.answers import (
     Answers,
 )
 from offhook.bridge.caller_audio import CallerAudio
+from offhook.bridge.caller_turns import CallerTurns
 from offhook.bridge.commands import Command, RecordMoment, RecordTurn, ToolOutcome
 from offhook.bridge.ending import Ending
 from offhook.bridge.filler import Fillers
@@ -82,6 +83,9 @@ class Conversation:
         self._emit = emit
         self._agent = AgentTurns(self.realtime, hook, self.playout, self.transcript, self._moment)
         self._answers = Answers(plan, self.realtime)
+        self._caller = CallerTurns(
+            plan, self.realtime, self._agent, self._answers, self.transcript, self._moment, self._on_turn
+        )
         self.outputs = OutputVariables(plan.outputs)
         self.tool_calls = ToolCalls(plan, self.realtime, self._answers.replies, self.outputs, emit, self._moment)
         self._silence = Silence(plan.no_input)
@@ -100,8 +104,9 @@ class Conversation:
             realtime.SpeechStarted: self._on_speech_started,
             realtime.SpeechStopped: self._on_speech_stopped,
             realtime.InputCommitted: self._on_committed,
+            realtime.InputTimedOut: self._on_timed_out,
             realtime.ItemAdded: self._on_item_added,
-            realtime.InputTranscriptDelta: self._on_text,
+            realtime.InputTranscriptDelta: self._on_caller_text,
             realtime.InputTranscriptCompleted: self._on_text_done,
             realtime.InputTranscriptFailed: self._on_transcript_failed,
             realtime.ResponseStarted: self._on_response_started,
@@ -129,7 +134,7 @@ class Conversation:
         """A frame of the caller: to the model at once, or held until it listens."""
         audio = self.caller_audio.receive(audio)
         if audio:
-            self.realtime.send_audio(audio)
+            self._caller.hear(audio)
 
     def press(self, digit: str, now: float) -> None:
         """The caller pressed a key; the agent stops talking, as it would for a word."""
@@ -139,8 +144,7 @@ class Conversation:
         self._quiet_from = now
         self._silence.heard()
         if self.plan.interruptible and self.ready:
-            self._answers.forget()
-            self._agent.interrupt(now, cancel=True)
+            self._caller.interrupt(now)
         self.keypad.press(digit, now)
         self._send_digits(now)
 
@@ -218,6 +222,7 @@ class Conversation:
         self.caller_audio.stop()
         self.keypad.clear()
         self._answers.stop()
+        self._caller.stop(now)
         self._moment(moments.ENDING, now, outcome=ending.outcome)
         if not self.ready or ending.outcome == "failed":
             ending.drain(self.playout, now)
@@ -251,7 +256,7 @@ class Conversation:
         """The call has lasted long enough; a sentence that would go on for long is cut."""
         left = (self.playout.queued + self.playout.unplayed(now)) / BYTES_PER_SECOND
         if left > MAX_LAST_SENTENCE or self._agent.speaking is not None:
-            self._agent.interrupt(now, cancel=True)
+            self._caller.interrupt(now)
         info = f"{LIMIT} the call ended by a limit of the agent: {reason}"
         self.end(Ending(outcome="limit", reason=reason, info=info, goodbye=goodbye), now)
 
@@ -279,9 +284,12 @@ class Conversation:
 
     def pump(self, now: float) -> None:
         """Send the audio that is due and settle what was heard."""
+        self._caller.handle_timer(now)
         if self._writable and not self.caller_audio.paused:
             self._agent.send(now)
         self._agent.settle(now)
+        for call, response in self._agent.deferred():
+            self._act_on_call(call, None if response.dead else response, now)
         self._record_turns(now)
 
     def next_timer(self, now: float) -> float | None:
@@ -290,6 +298,7 @@ class Conversation:
             self.caller_audio.next_timer(),
             self.transcript.next_timer(),
             self.playout.next_settle_at(),
+            self._caller.next_timer(),
         ]
         if self._writable and not self.caller_audio.paused:
             times.append(self._agent.next_packet_at(now))
@@ -313,7 +322,7 @@ class Conversation:
         """Act on everything that is due."""
         silence = self.caller_audio.handle_timer(now)
         if silence:
-            self.realtime.send_audio(silence)
+            self._caller.hear(silence)
         self.transcript.handle_timer(now)
         if self.ending is not None:
             if self.ending.goodbye_by is not None and now >= self.ending.goodbye_by:
@@ -331,7 +340,7 @@ class Conversation:
 
     def _quiet_since(self) -> float | None:
         """Since when neither side is heard and nothing of the model is on its way; None = something is."""
-        if self._caller_speaking or self.caller_audio.paused or self.playout.queued:
+        if self._caller_speaking or self.caller_audio.paused or self.playout.queued or self._agent.held:
             return None
         if self._agent.speaking is not None or self._answers.expected:
             return None
@@ -381,13 +390,14 @@ class Conversation:
         self._moment(moments.AI_READY, now)
         self._update_session(self.realtime.config)
         self._quiet_from = now
+        self._agent.tell_pending()
         # The greeting is asked for first: if the caller has spoken already, turn detection interrupts it by itself.
         openings = ((NOTICE, self.plan.notice), (GREETING, self.plan.greeting))
         self._openings.extend((tag, prompt) for tag, prompt in openings if prompt is not None)
         self._say_openings(now)
         held = self.caller_audio.open(now)
         if held:
-            self.realtime.send_audio(held)
+            self._caller.hear(held)
         if self.caller_audio.dropped:
             self._moment(moments.AUDIO_LOST, now, leg="realtime", seconds=self.caller_audio.dropped / 8000)
         self._send_digits(now)
@@ -416,41 +426,51 @@ class Conversation:
     def _on_speech_started(self, event: realtime.SpeechStarted, now: float) -> None:
         self._moment(moments.CALLER_STARTED, now)
         self._caller_speaking = True
-        self._answers.caller_started()
-        if self.plan.interruptible and self.ending is None:
-            self._agent.interrupt(now, cancel=False)
+        self._caller.started(event, now)
 
     def _on_speech_stopped(self, event: realtime.SpeechStopped, now: float) -> None:
         self._moment(moments.CALLER_STOPPED, now)
         self._caller_speaking = False
         self._quiet_from = now
-        self._answers.replies.caller_stopped(now)
+        self._caller.stopped(event, now)
+
+    def _on_timed_out(self, event: realtime.InputTimedOut, now: float) -> None:
+        self._caller.timed_out(event)
 
     def _on_committed(self, event: realtime.InputCommitted, now: float) -> None:
         self._committed.append(event.item_id)
-        self._silence.heard()
-        self._limits.turn()
         self.transcript.begin(event.item_id, "caller", event.previous_item_id)
         self.transcript.commit(event.item_id, now, transcribed=self.plan.transcribes)
+        self._caller.committed(event, now)
+
+    def _on_turn(self, now: float) -> None:
+        """The caller has really said something."""
+        self._silence.heard()
+        self._limits.turn()
         self._check_limits(now)
-        if not self.plan.answers_itself and self.ending is None:
-            self._answers.answer_turn(now)
 
     def _on_transcript_failed(self, event: realtime.InputTranscriptFailed, now: float) -> None:
         self.transcript.finish_text(event.item_id)
+        self._caller.transcribed(event.item_id, "", now, complete=True)
+
+    def _on_caller_text(self, event: realtime.InputTranscriptDelta, now: float) -> None:
+        self.transcript.add_text(event.item_id, event.text)
+        self._caller.transcribed(event.item_id, event.text, now, complete=False)
 
     def _on_item_added(self, event: realtime.ItemAdded, now: float) -> None:
         ours = event.kind == "function_call_output" or self._hosted.landed(event.item_id)
         if ours or (event.role == "user" and event.item_id not in self._committed):
             self._answers.replies.landed()
 
-    def _on_text(self, event: realtime.TranscriptDelta | realtime.InputTranscriptDelta, now: float) -> None:
+    def _on_text(self, event: realtime.TranscriptDelta, now: float) -> None:
         self.transcript.add_text(event.item_id, event.text)
 
     def _on_text_done(
         self, event: realtime.TranscriptDone | realtime.TextDone | realtime.InputTranscriptCompleted, now: float
     ) -> None:
         self.transcript.finish_text(event.item_id, event.text)
+        if isinstance(event, realtime.InputTranscriptCompleted):
+            self._caller.transcribed(event.item_id, event.text, now, complete=True)
 
     def _send_digits(self, now: float) -> None:
         digits = self.keypad.take(now) if self.ready and self.ending is None else ""
@@ -470,7 +490,7 @@ class Conversation:
         self._moment(moments.RESPONSE_STARTED, now, response_id=event.response_id, tag=event.tag or "")
         self._answers.response_started(event)
         late = self.ending is not None and event.tag != GOODBYE
-        self._agent.response_started(event, dead=event.cancelling or late)
+        self._agent.response_started(event, dead=event.cancelling or late, protected=self._answers.protected(event.tag))
         if late:
             # The floor is needed for the goodbye, and nobody will hear this.
             self.realtime.cancel_response(now)
@@ -525,13 +545,18 @@ class Conversation:
     # Tools and the end that the agent wants.
 
     def _on_function_call(self, event: realtime.FunctionCallReady, now: float) -> None:
-        if self._agent.running(event.response_id) is None or not self._counts(event):
+        if not self._agent.defer(event):
+            self._act_on_call(event, self._agent.running(event.response_id), now)
+
+    def _act_on_call(self, event: realtime.FunctionCallReady, heard: RunningResponse | None, now: float) -> None:
+        """Carry out a call of a response that is heard; None: of one that is not."""
+        if heard is None or not self._counts(event):
             # Not run, but answered: a call without an output confuses later turns (§5.1).
             self.realtime.send_function_output(event.call_id, NOT_RUN)
             return
         wish = self.tool_calls.begin(event, now)
         if wish is not None:
-            self._end_for_the_agent(wish, event.response_id, now)
+            self._end_for_the_agent(wish, heard, now)
 
     def _counts(self, event: realtime.FunctionCallReady) -> bool:
         """Whether a call is carried out: once the call is ending, what belongs to the end or was called beside it."""
@@ -539,18 +564,21 @@ class Conversation:
             return True
         return event.name in self.plan.tools and event.response_id == self.ending.wished_in
 
-    def _end_for_the_agent(self, wish: EndWish, response_id: str | None, now: float) -> None:
-        """The model or a tool wants the call to end; what it says meanwhile is the goodbye."""
+    def _end_for_the_agent(self, wish: EndWish, response: RunningResponse | None, now: float) -> None:
+        """A response of the model, or a tool (None), wants the call to end; what it says meanwhile is the goodbye."""
         escalated = wish.outcome == "escalated"
         fixed = self.plan.handover if escalated else self.plan.goodbye
+        goodbye: Prompt | None = fixed or (HANDOVER if escalated else MODELS_GOODBYE)
+        if fixed is None and response is not None and response.over and response.spoke:
+            goodbye = None
         ending = Ending(
             outcome=wish.outcome,
             reason=wish.reason,
             words=wish.words,
             target=wish.target,
-            goodbye=fixed or (HANDOVER if escalated else MODELS_GOODBYE),
-            unless_spoken=fixed is None and response_id is not None,
-            wished_in=response_id,
+            goodbye=goodbye,
+            unless_spoken=fixed is None and response is not None,
+            wished_in=response.response_id if response is not None else None,
         )
         self.end(ending, now)
 

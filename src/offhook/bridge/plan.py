@@ -147,13 +147,24 @@ class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def interruptible(self) -> bool:
         """The agent stops talking when the caller speaks."""
-        detection = self._turn_detection
-        return self.barge_in.enabled and (detection is None or detection.interrupt_response is not False)
+        detection = self.turn_detection
+        by_server = detection is None or detection.interrupt_response is not False
+        return self.barge_in.enabled and (by_server or self.decides_interruptions)
+
+    @property
+    def decides_interruptions(self) -> bool:
+        """The gateway, not the server, stops the agent and asks for answers (openai-realtime.md trap 32).
+
+        The server stops at any sound; who wants it otherwise, or has something to say that must be heard, decides here.
+        """
+        return self.barge_in.enabled and (
+            self.barge_in.decided_here or any(prompt is not None and prompt.protected for prompt in self._prompts)
+        )
 
     @property
     def answers_itself(self) -> bool:
         """The server answers the caller's turns without being asked."""
-        detection = self._turn_detection
+        detection = self.turn_detection
         return detection is not None and detection.create_response is not False
 
     @property
@@ -162,8 +173,14 @@ class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self._input.transcription)
 
     @property
-    def _turn_detection(self) -> ServerVad | SemanticVad | None:
+    def turn_detection(self) -> ServerVad | SemanticVad | None:
+        """How the server finds the caller's turns; None if it does not."""
         return self._input.turn_detection or None
+
+    @property
+    def _prompts(self) -> tuple[Prompt | None, ...]:
+        """Everything that the agent may be made to say while the caller is listened to."""
+        return self.notice, self.greeting, *self.no_input.prompts, *self.filler.prompts
 
     @property
     def _input(self) -> AudioInput:

@@ -55,6 +55,10 @@ class Replies:
         self._caller_speaking = False
         self._caller_until = now + TURN_PATIENCE
 
+    def nothing_said(self) -> None:
+        """It was no turn of the caller after all: nothing of them is waited for."""
+        self._caller_until = None
+
     def requested(self) -> None:
         """We asked for a response: it will see what has been posted."""
         self._requested = True

@@ -129,6 +129,13 @@ class Transcript:
             entry.played = True
             self._settle()
 
+    def drop(self, item_id: str) -> None:
+        """There was no such turn after all: it is not recorded, and nothing waits for it."""
+        entry = self._find(item_id)
+        if entry is not None:
+            self._entries.remove(entry)
+            self._settle()
+
     def close(self) -> None:
         """The call is over: release every turn with what is known of it."""
         while self._entries:

@@ -6,8 +6,10 @@ import pytest
 from openai.types.realtime import RealtimeSessionCreateRequest
 
 from offhook.agents import Agent, ConnectorPath, PlanError, call_context, plan_call
+from offhook.agents.session_config import decided_here
 from offhook.audiohook import Media, OpenParameters, Participant
 from offhook.bridge.plan import CallPlan, OutputVariable, Prompt
+from offhook.realtime import AudioConfig, AudioInput, SessionConfig
 from offhook.tools import ToolSet
 from tests.unit.tools import sample
 
@@ -195,3 +197,75 @@ def test_context_of_a_call_with_little_in_it() -> None:
     context = call_context(Agent(instructions="x"), "support", parameters, ConnectorPath())
     assert (context.ani, context.ani_name, context.dnis, context.language) == ("", "", "", "")
     assert (context.connector_id, context.agent, context.inputs) == ("", "support", {})
+
+
+SERVER_VAD = {
+    "type": "server_vad",
+    "threshold": 0.7,
+    "prefix_padding_ms": 200,
+    "silence_duration_ms": 400,
+    "idle_timeout_ms": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "decides"),
+    [
+        ({"barge_in": {"min_speech_ms": 300}}, True),
+        ({"barge_in": {"resume": True}}, True),
+        ({"greeting": {"text": "This call is recorded.", "protected": True}}, True),
+        ({"notice": {"text": "This call is recorded.", "protected": True}}, True),
+        ({"barge_in": {"enabled": False}}, False),
+        ({"barge_in": {"enabled": False, "min_speech_ms": 300}}, False),
+    ],
+)
+def test_a_server_that_is_not_to_decide_does_neither(settings: dict[str, Any], decides: bool) -> None:
+    settings = {**settings, "turn_detection": {"threshold": 0.7, "prefix_padding_ms": 200, "silence_duration_ms": 400}}
+    detection = session(**settings)["audio"]["input"]["turn_detection"]
+    assert detection == {**SERVER_VAD, "create_response": False, "interrupt_response": False}
+    made = plan(**settings)
+    assert (made.decides_interruptions, made.interruptible, made.answers_itself) == (decides, decides, False)
+
+
+def test_a_prompt_that_comes_to_nothing_protects_nothing() -> None:
+    made = plan(greeting={"text": "{{ input.EMPTY }}", "protected": True})
+    assert made.greeting is None
+    assert not made.decides_interruptions
+    assert made.answers_itself
+
+
+@pytest.mark.parametrize("kind", ["server_vad", "semantic_vad"])
+@pytest.mark.parametrize("create", [True, False])
+def test_an_agent_whose_turn_detection_does_not_interrupt_is_not_interrupted(kind: str, create: bool) -> None:
+    """What is set there is sent as it is, whatever is protected."""
+    settings: dict[str, Any] = {
+        "turn_detection": {"type": kind, "interrupt_response": False, "create_response": create},
+        "greeting": {"text": "x", "protected": True},
+    }
+    detection = session(**settings)["audio"]["input"]["turn_detection"]
+    assert (detection["interrupt_response"], detection["create_response"]) == (False, create)
+    made = plan(**settings)
+    assert not made.interruptible
+    assert not made.decides_interruptions
+
+
+def test_semantic_detection_keeps_its_eagerness() -> None:
+    detection = session(turn_detection={"type": "semantic_vad", "eagerness": "low"}, barge_in={"resume": True})
+    assert detection["audio"]["input"]["turn_detection"] == {
+        "type": "semantic_vad",
+        "eagerness": "low",
+        "create_response": False,
+        "interrupt_response": False,
+    }
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SessionConfig(),
+        SessionConfig(audio=AudioConfig()),
+        SessionConfig(audio=AudioConfig(input=AudioInput(turn_detection=None))),
+    ],
+)
+def test_a_session_without_turn_detection_has_nothing_to_change(config: SessionConfig) -> None:
+    assert decided_here(config) == config

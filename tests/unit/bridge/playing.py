@@ -27,8 +27,8 @@ class Playing:
     def at(self, delay: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._later, (self.now + delay, next(self._order), action))
 
-    def add(self, audio: bytes, item: str = "a") -> None:
-        assert self.playout.add(item, 0, audio, self.now)
+    def add(self, audio: bytes, item: str = "a", *, protected: bool = False) -> None:
+        assert self.playout.add(item, 0, audio, self.now, protected=protected)
         self._pump()
 
     def finish(self, item: str = "a") -> None:
@@ -50,6 +50,30 @@ class Playing:
         cut = self.playout.interrupt(self.now)
         self.playback.flush(self.now)
         return cut
+
+    def cut(self) -> list[Heard]:
+        """An interruption as the call carries it out: Genesys is told to flush unless it has protected audio."""
+        self._pump()
+        spares = self.playout.spares(self.now)
+        cut = self.playout.interrupt(self.now)
+        if not spares:
+            self.playback.flush(self.now)
+        self._pump()
+        return cut
+
+    def hold_back(self) -> list[Heard]:
+        self._pump()
+        spares = self.playout.spares(self.now)
+        cut = self.playout.hold_back(self.now)
+        if not spares:
+            self.playback.flush(self.now)
+        self._pump()
+        return cut
+
+    def go_on(self) -> bool:
+        went_on = self.playout.go_on()
+        self._pump()
+        return went_on
 
     def advance(self, seconds: float) -> None:
         end = self.now + seconds

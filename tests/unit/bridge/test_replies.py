@@ -99,3 +99,13 @@ def test_the_callers_turn_comes_first() -> None:
     assert replies.owed(2.0 + TURN_PATIENCE)
     replies.response_started(ours=False)
     assert replies.owed(2.1), "the server's answer did not see it"
+
+
+def test_a_noise_is_no_turn_that_would_be_answered() -> None:
+    replies = Replies()
+    replies.posted()
+    replies.caller_started()
+    replies.caller_stopped(10.0)
+    assert not replies.owed(10.0)
+    replies.nothing_said()
+    assert replies.owed(10.0)

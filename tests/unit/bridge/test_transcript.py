@@ -147,3 +147,18 @@ def test_close_releases_all() -> None:
     transcript.close()
     turns = transcript.settled()
     assert [(turn.text, turn.unheard) for turn in turns] == [("half a", ""), ("", "Never played.")]
+
+
+def test_a_turn_that_was_none() -> None:
+    transcript = Transcript()
+    transcript.begin("u1", "caller")
+    transcript.commit("u1", 1.0, transcribed=True)
+    transcript.begin("a1", "agent")
+    transcript.played(played("a1"))
+    transcript.finish_text("a1", "Nine to six.")
+    assert settled(transcript) == []
+    transcript.drop("u1")
+    transcript.drop("x")
+    transcript.finish_text("u1", "Hrm.")
+    assert settled(transcript) == [("agent", "Nine to six.")]
+    assert transcript.next_timer() is None

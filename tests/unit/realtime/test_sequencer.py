@@ -448,3 +448,17 @@ def test_books_are_bounded() -> None:
     ledger = driven.session._sequencer.ledger
     assert MAX_RECORDS - 1 <= len(ledger._running) <= MAX_RECORDS
     assert len(ledger._ended) == MAX_RECORDS
+
+
+def test_what_is_asked_for_and_still_wanted() -> None:
+    driven = ready()
+    ask(driven, "greeting")
+    ask(driven, "tool")
+    assert list(driven.session.pending_tags) == ["greeting", "tool"]
+    driven.session.cancel_response(driven.now)
+    assert list(driven.session.pending_tags) == ["tool"]
+    create = create_of(driven)
+    driven.hear(created("resp_1", create), done("resp_1", create))
+    assert list(driven.session.pending_tags) == ["tool"]
+    driven.hear(created("resp_2", create_of(driven)))
+    assert not driven.session.pending_tags
