@@ -348,7 +348,8 @@ class Conversation:
 
     def _idle_since(self, quiet_since: float | None) -> float | None:
         """The same, with nothing going on behind the scenes either: the caller is the one to speak."""
-        return None if self._answers.replies.waits_for_tools else quiet_since
+        busy = self._answers.replies.waits_for_tools or self.keypad.next_timer() is not None
+        return None if busy else quiet_since
 
     def _break_silence(self, now: float) -> None:
         """The agent says something when nobody has for too long."""

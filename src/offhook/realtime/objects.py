@@ -137,7 +137,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     status: str | None = None
     status_details: StatusDetails | None = None
     output: tuple[Item, ...] | None = ()
-    conversation_id: str | None = None
+    conversation_id: Maybe[str | None] = UNSET
     output_modalities: Maybe[tuple[str, ...] | None] = UNSET
     max_output_tokens: Maybe[int | str | None] = UNSET
     audio: Maybe[ResponseAudio | None] = UNSET

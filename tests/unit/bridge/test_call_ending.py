@@ -227,6 +227,23 @@ def test_hang_up_during_the_goodbye_keeps_the_outcome() -> None:
     assert harness.messages_of("disconnect") == []
 
 
+def test_the_call_is_over_when_it_is_closed() -> None:
+    harness = Harness(plan()).talking()
+    harness.socket_gone = True  # Genesys takes its time to drop it
+    harness.close()
+    duration = harness.now - 1000.0
+    harness.advance(5)
+    harness.hang_up_socket()
+    assert harness.ended.output_variables["OFFHOOK_DURATION_S"] == f"{duration:.1f}"
+
+
+def test_what_the_flow_was_given_stays() -> None:
+    harness = Harness(plan(), answers_close=False).talking()
+    harness.end()
+    harness.advance(1)
+    assert harness.call.last_variables("OH-GATE-01", harness.now) == harness.variables
+
+
 def opened(harness: Harness) -> None:
     harness.open()
 

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
+from offhook import realtime as rt
 from offhook.bridge import CallState, CloseRealtime, InvokeTool, Prompt, ToolOutcome
 from offhook.bridge.call import LAST_WORDS
 from offhook.bridge.ending import DRAIN_MARGIN, MAX_GOODBYE, Ending
 from offhook.bridge.playout import Playout
 from tests.unit.bridge.exits import GOODBYE, SENTENCE, Exit
-from tests.unit.bridge.harness import plan, speech
+from tests.unit.bridge.harness import plan, session, speech
 
 FIXED = Prompt(text="Goodbye from Acme.")
 
@@ -183,6 +184,17 @@ class TestWhatIsSaid:
         assert tags(call)[-1] == "goodbye"
         assert call.heard_then.endswith(GOODBYE)
         assert SENTENCE[:1600] not in call.heard_then
+
+    def test_an_answer_that_waits_for_its_turn_is_not_asked_for(self) -> None:
+        asked = session(turn_detection=rt.ServerVad(create_response=False, interrupt_response=True))
+        call = ready(session=asked)
+        response = call.respond()
+        call.ai.committed("c1")
+        call.ai.call("end_call", "{}", response)
+        call.over(response)
+        call.advance(5)
+        assert tags(call) == ["goodbye"]
+        assert call.heard_then == GOODBYE
 
     def test_the_caller_hangs_up_during_it(self) -> None:
         call = ready()

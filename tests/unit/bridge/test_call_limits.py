@@ -4,6 +4,7 @@ import pytest
 
 from offhook import realtime as rt
 from offhook.bridge import CallEnded, Prompt
+from offhook.bridge.conversation import Conversation
 from offhook.bridge.limits import Limits
 from offhook.bridge.plan import CallLimits
 from tests.unit.bridge.exits import GOODBYE, SENTENCE, Exit
@@ -56,6 +57,7 @@ class TestDuration:
         call = Exit(plan(limits=CallLimits(max_duration=20, warn_before=15)))
         call.open()
         call.advance(8)
+        call.call.handle_timer(call.now)
         call.connected()
         call.ai.session_created()
         call.ai.session_updated()
@@ -136,6 +138,25 @@ class TestTurns:
 
 def creates(call: Exit) -> list[dict[str, dict[str, dict[str, str]]]]:
     return call.ai.received("response.create")
+
+
+class TestCost:
+    def test_nothing_is_answered_that_is_not_paid_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        call = ready(CallLimits(max_cost=1.0, goodbye=BYE))
+        response = call.respond()
+        call.ai.call("set_outputs", '{"INTENT":"x"}', response)
+        monkeypatch.setattr(Conversation, "cost", property(lambda self: 1.01))
+        call.over(response)
+        call.advance(5)
+        tags = [create["response"]["metadata"]["offhook"].rpartition("/")[2] for create in creates(call)]
+        assert tags == ["goodbye"]
+        assert (call.ended.outcome, call.ended.reason) == ("limit", "max_cost")
+
+    def test_without_prices_nothing_is_limited(self) -> None:
+        call = ready(CallLimits(max_cost=0.000001))
+        call.say(SENTENCE)
+        call.advance(60)
+        assert call.of(CallEnded) == []
 
 
 class TestLimits:

@@ -52,14 +52,22 @@ class TestPlan:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"greeting": Prompt(text="x", protected=True)},
-            {"notice": Prompt(text="x", protected=True)},
             {"goodbye": Prompt(text="x", protected=True)},
             {"handover": Prompt(text="x", protected=True)},
             {"limits": CallLimits(goodbye=Prompt(text="x", protected=True))},
+            {"no_input": NoInput(after=5, prompts=(Prompt(text="x"),), goodbye=Prompt(text="y", protected=True))},
+        ],
+    )
+    def test_what_is_said_at_the_end_cannot_be_interrupted_anyway(self, changes: dict[str, Any]) -> None:
+        assert not plan(session=session(turn_detection=DETECTION), **changes).decides_interruptions
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"greeting": Prompt(text="x", protected=True)},
+            {"notice": Prompt(text="x", protected=True)},
             {"filler": Filler(after=1, every=2, prompts=(Prompt(text="x"), Prompt(text="y", protected=True)))},
             {"no_input": NoInput(after=5, prompts=(Prompt(text="x", protected=True),), goodbye=Prompt(text="y"))},
-            {"no_input": NoInput(after=5, prompts=(Prompt(text="x"),), goodbye=Prompt(text="y", protected=True))},
             {"barge_in": BargeIn(min_speech=0.1)},
             {"barge_in": BargeIn(resume=True)},
         ],
@@ -172,7 +180,8 @@ class TestProtectedResponse:
         assert turn.heard_ms == pytest.approx(900, abs=100)
 
     def test_a_greeting_that_is_not_protected(self) -> None:
-        harness = Harness(guarded(notice=Prompt(text="x", protected=True), greeting=Prompt(text="y"))).ready()
+        later = NoInput(after=5, prompts=(Prompt(text="x", protected=True),))
+        harness = Harness(guarded(no_input=later, greeting=Prompt(text="y"))).ready()
         harness.ai.speech_started("caller_1", 0)
         harness.ai.created("resp_g", harness.ai.take("response.create"))
         harness.ai.take("response.cancel")

@@ -84,6 +84,16 @@ class TestCaller:
             assert asked(call)[2:] == ["Hello?", "Are you there?", "Can you hear me?"]
             assert call.of(CallEnded) == []
 
+    def test_who_is_entering_digits_is_not_asked(self) -> None:
+        call = ready(msgspec.structs.replace(SILENT, dtmf_timeout=AFTER + 3))
+        call.advance(1)
+        call.genesys("dtmf", digit="1")
+        call.advance(AFTER + 2.9)
+        assert call.ai.received("response.create") == []
+        call.advance(0.2)
+        assert [item["type"] for item in call.ai.received("conversation.item.create")] == ["conversation.item.create"]
+        assert asked(call) == []
+
     def test_a_noise_that_is_no_turn_only_starts_the_clock_again(self) -> None:
         call = ready()
         call.advance(AFTER + 1)

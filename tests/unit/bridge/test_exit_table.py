@@ -7,7 +7,7 @@ caller was promised is heard to its last byte before; the Realtime leg is closed
 import itertools
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -18,6 +18,7 @@ from offhook.bridge.ending import DRAIN_MARGIN, PLAYED_MARGIN
 from offhook.bridge.plan import CallLimits, NoInput
 from offhook.realtime.state import SessionState
 from tests.unit.bridge.exits import BROKEN, GOODBYE, SENTENCE, Exit
+from tests.unit.bridge.genesys import Playback
 from tests.unit.bridge.harness import START, plan
 
 DECLARED = {"INTENT": "", "ESCALATE": "false"}
@@ -367,12 +368,14 @@ def check(call: Exit, way: Way, state: State, *, fixed: bool = False, goodbye: s
     assert conversation is None or way.do is internal_error or conversation.realtime.state is SessionState.CLOSED
 
 
-@pytest.mark.parametrize("reports", [("playback_started", "playback_completed"), ()], ids=["reports", "silent-peer"])
+@pytest.mark.parametrize("silent_peer", [False, True], ids=["reports", "silent-peer"])
 @pytest.mark.parametrize(("way", "state"), CELLS, ids=lambda part: getattr(part, "name", None) or part.__name__)
 def test_every_way_out_of_every_state(
-    way: Way, state: State, reports: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    way: Way, state: State, silent_peer: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call = Exit(agent_for(way, state), reports=reports)
+    """Genesys tells when it plays, or does not and takes its time to begin."""
+    peer: dict[str, Any] = {"reports": (), "playback": Playback(0.5)} if silent_peer else {}
+    call = Exit(agent_for(way, state), **peer)
     end(call, way, state, monkeypatch)
     check(call, way, state)
 
