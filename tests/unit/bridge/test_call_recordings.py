@@ -5,27 +5,12 @@ from typing import Any
 import pytest
 
 from offhook.bridge import Prompt, ToolOutcome
-from offhook.bridge.agent_turns import AgentTurns
 from offhook.bridge.plan import CallLimits, Filler, NoInput
 from tests.unit.bridge.exits import ASIDE, SENTENCE, Exit
 from tests.unit.bridge.harness import plan, speech
 
 SOUND = speech(1600, 33)
 RECORDED = Prompt(text="Goodbye from Acme.", audio=SOUND)
-
-
-def _play_clip(self: AgentTurns, text: str, audio: bytes, now: float, *, protected: bool = False) -> None:
-    item = f"clip_{self._playout.total}"
-    self._transcript.begin(item, "agent")
-    self._transcript.finish_text(item, text)
-    self._playout.add(item, 0, audio, now)
-    self._playout.finish(item)
-
-
-@pytest.fixture(autouse=True)
-def _clips(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not hasattr(AgentTurns, "play_clip"):
-        monkeypatch.setattr(AgentTurns, "play_clip", _play_clip, raising=False)
 
 
 def ready(**changes: Any) -> Exit:
