@@ -182,3 +182,19 @@ async def test_a_tool_that_ends_after_the_call_harms_nothing(ai: RealtimeFake, w
         async with GenesysCall(f"{gateway.url}/support") as call:
             await call.open()
             await call.close()
+
+
+async def test_an_ai_that_refuses_every_response_ends_the_call_cleanly(ai: RealtimeFake, world: World) -> None:
+    agents = {"support": {**AGENTS["support"], "greeting": "Greet."}}
+    async with world.gateway(ai.url, agents=agents) as gateway, GenesysCall(f"{gateway.url}/support") as call:
+        await call.open()
+        leg = await ai.ready()
+        error = {"type": "server_error", "code": "server_error", "message": "sorry", "param": None}
+        for _ in range(3):
+            create = await leg.expect("response.create", within=3)
+            await leg.send({"type": "error", "error": {**error, "event_id": create.event.get("event_id")}})
+        disconnect = await call.settle(within=2)
+        variables = disconnect.parameters["outputVariables"]
+        assert (variables["OFFHOOK_OUTCOME"], variables["OFFHOOK_REASON"]) == ("failed", "OH-CALL-08")
+        await leg.expect_closed()
+        assert len(leg.events("response.create")) == 3

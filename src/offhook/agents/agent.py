@@ -24,7 +24,7 @@ from offhook.agents.settings import (
 )
 from offhook.agents.wording import Language, PromptSetting, Template
 from offhook.bridge.outputs import MAX_OUTPUTS_BYTES, wire_size
-from offhook.tools import Tool, ToolSource
+from offhook.tools import SET_OUTPUTS, Tool, ToolSource
 from offhook.tools.mcp import HostedMcp
 from offhook.tools.mcp_server import McpServer
 from offhook.tools.settings import EITHER, Plain, Settings, Structured
@@ -119,6 +119,7 @@ class Agent(Settings):
             problems.append(
                 _problem("outputs", f"more than {MAX_OUTPUTS_BYTES} bytes of names and defaults", "outputs")
             )
+        problems += _unknown_choice(self)
         if problems:
             raise ValidationError.from_exception_data("Agent", problems)
         return self
@@ -168,6 +169,20 @@ def _undeclared_outputs(agent: Agent) -> Iterator[InitErrorDetails]:
                     fix = f"did you mean {close[0]}?" if close else "declare it among the agent's outputs"
                     text = f"the agent has no such output variable; {fix}"
                     yield _problem("tool_output", text, "tools", index, kind, "outputs", name, "[key]")
+
+
+def _unknown_choice(agent: Agent) -> Iterator[InitErrorDetails]:
+    """Find a tool that the model is to call and that the agent does not have, if all that it has is known by now."""
+    choice = agent.tool_choice
+    if isinstance(choice, str) or not all(isinstance(entry, str | Tool) for entry in agent.tools):
+        return
+    names = [*agent.call_control, *(entry.definition.name for entry in agent.tool_entries if isinstance(entry, Tool))]
+    if agent.outputs:
+        names.append(SET_OUTPUTS)
+    if choice.name not in names:
+        close = get_close_matches(choice.name, names, n=1)
+        fix = f"did you mean {close[0]}?" if close else "list it among the agent's tools"
+        yield _problem("tool_unknown", f"the agent has no such tool; {fix}", "tool_choice", "(structured)", "name")
 
 
 def _problem(kind: str, text: str, *place: str | int) -> InitErrorDetails:

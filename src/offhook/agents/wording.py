@@ -52,7 +52,9 @@ def _check_recording(file: str) -> str:
     try:
         load_recording(file)
     except OSError as error:
-        raise PydanticCustomError("recording", "cannot be read ({why})", {"why": error.strerror or "?"}) from error
+        raise PydanticCustomError(
+            "recording", "cannot be read ({why}); paths count from where offhook runs", {"why": error.strerror or "?"}
+        ) from error
     except ValueError as error:
         raise PydanticCustomError("recording", "{problem}", {"problem": str(error)}) from error
     return file

@@ -37,7 +37,7 @@ class OutputVariables:
         texts: dict[str, str] = {}
         for name, value in given.items():
             text = _text(value)
-            problem = "has a value that is no text" if text is None else misfit(self._declared[name], text)
+            problem = "cannot be written as text" if text is None else misfit(self._declared[name], text)
             if text is None or problem is not None:
                 return f"{name} {problem}"
             texts[name] = text
@@ -94,11 +94,12 @@ def _beginning(text: str, room: int) -> str:
 
 
 def _text(value: object) -> str | None:
-    """Text of a value, with `true`, `12` and `null` as flows compare them; null is empty; None = it has none."""
-    if isinstance(value, str):
-        return clean(value)
+    """Text of a value, with `true` and `12` as flows compare them; null is empty, and what is no JSON has none."""
+    if value is None or isinstance(value, str):
+        return clean(value or "")
     try:
-        return "" if value is None else msgspec.json.encode(value).decode()
+        plain = msgspec.to_builtins(value)  # dates, decimals and enumerations are texts: no quotes
+        return clean(plain) if isinstance(plain, str) else msgspec.json.encode(plain).decode()
     except (TypeError, ValueError, RecursionError):
         return None  # a tool may give anything
 

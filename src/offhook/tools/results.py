@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any, Literal
 
-from pydantic_core import to_json
+from pydantic_core import to_json, to_jsonable_python
 
 from offhook.bridge.commands import ToolOutcome
 from offhook.tools.base import ToolPolicy, ToolResult
@@ -25,9 +25,17 @@ class ResultRefused(Exception):
 
 def as_text(content: Any) -> str:
     """Return text as it is, everything else as JSON."""
-    text = content if isinstance(content, str) else to_json(content, inf_nan_mode="null").decode()
+    text = content if isinstance(content, str) else _as_json(content)
     # A half of a pair of code units, which JSON can write, fits no message.
     return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def _as_json(content: Any) -> str:
+    try:
+        return to_json(content, inf_nan_mode="null").decode()
+    except ValueError:  # one of its texts may have such a half in it
+        plain = to_jsonable_python(content, inf_nan_mode="null")
+        return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
 
 
 def readable(content: Any, policy: ToolPolicy) -> str:

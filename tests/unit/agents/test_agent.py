@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from offhook.agents import Agent
-from offhook.agents.settings import RetentionRatio, SemanticVad, ServerVad
+from offhook.agents.settings import NamedTool, RetentionRatio, SemanticVad, ServerVad
 from offhook.agents.wording import Wording
 from offhook.tools import ToolSet, tool
 from tests.unit.tools import sample
@@ -124,6 +124,27 @@ def test_two_tools_of_one_name() -> None:
     assert errors({**MINIMAL, "tools": [sample.order_status, sample.order_status]}) == [("tool_name", ("tools",))]
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["order_status", "end_call", "set_outputs"],
+)
+def test_the_model_can_be_made_to_call_a_tool(name: str) -> None:
+    given = {**MINIMAL, "tools": [sample.order_status, "end_call"], "outputs": {"A": {}}}
+    agent = Agent.model_validate({**given, "tool_choice": {"name": name}})
+    assert agent.tool_choice == NamedTool(name=name)
+
+
+def test_but_only_one_of_its_own() -> None:
+    given = {**MINIMAL, "tools": [sample.order_status, "end_call"]}
+    for name in ("order_state", "set_outputs", "escalate"):
+        assert errors({**given, "tool_choice": {"name": name}}) == [
+            ("tool_unknown", ("tool_choice", "(structured)", "name"))
+        ]
+    # A source says only later what it has.
+    agent = Agent(instructions="x", tools=[Source(sample.order_status)], tool_choice=NamedTool(name="anything"))
+    assert isinstance(agent.tool_choice, NamedTool)
+
+
 def test_an_agent_that_talks_needs_instructions() -> None:
     assert errors({}) == [("missing", ("instructions",))]
     assert errors({"instructions": " \n"}) == [("missing", ("instructions",))]
@@ -162,7 +183,6 @@ def test_all_errors_come_at_once() -> None:
         ("greeting", Wording(text="Hello"), lambda a: a.greeting == Wording(text="Hello")),
         ("truncation", "disabled", lambda a: a.truncation == "disabled"),
         ("truncation", {"retention_ratio": 0.8}, lambda a: a.truncation == RetentionRatio(retention_ratio=0.8)),
-        ("tool_choice", {"name": "x"}, lambda a: a.tool_choice.name == "x"),
         ("max_output_tokens", 500, lambda a: a.max_output_tokens == 500),
         ("max_output_tokens", "500", lambda a: a.max_output_tokens == 500),
         ("max_output_tokens", "inf", lambda a: a.max_output_tokens == "inf"),

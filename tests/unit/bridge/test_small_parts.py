@@ -1,5 +1,7 @@
 """Keypad, call control, retries, prompts, the plan and the table of states."""
 
+from datetime import date
+from decimal import Decimal
 from typing import ClassVar
 
 import msgspec
@@ -56,6 +58,10 @@ class TestKeypad:
         assert as_text("1234") == "The caller pressed 1 2 3 4 on the keypad."
 
 
+HOLDS_ITSELF: list[object] = []
+HOLDS_ITSELF.append(HOLDS_ITSELF)
+
+
 class TestControl:
     OUTPUTS: ClassVar[dict[str, OutputVariable]] = {"INTENT": OutputVariable(), "COUNT": OutputVariable(default="0")}
 
@@ -80,6 +86,27 @@ class TestControl:
         assert result.output == '{"ok":true}'
         assert result.outcome is None
         assert self.run("set_outputs", '{"INTENT":null,"COUNT":true}')[1] == {"INTENT": "", "COUNT": "true"}
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            (Decimal("9.90"), "9.90"),
+            (date(2026, 12, 1), "2026-12-01"),
+            (["a", 1], '["a",1]'),
+            (1.5, "1.5"),
+            ("", ""),
+        ],
+    )
+    def test_a_tool_may_set_an_output_to_anything(self, value: object, text: str) -> None:
+        outputs = OutputVariables(self.OUTPUTS)
+        assert outputs.set({"INTENT": value}) is None
+        assert outputs.values["INTENT"] == text
+
+    @pytest.mark.parametrize("value", [object(), {"a": object()}, ["half \ud800"], HOLDS_ITSELF])
+    def test_but_not_to_what_has_no_text(self, value: object) -> None:
+        outputs = OutputVariables(self.OUTPUTS)
+        assert outputs.set({"COUNT": 5, "INTENT": value}) == "INTENT cannot be written as text"
+        assert outputs.values == {"INTENT": "", "COUNT": "0"}
 
     @pytest.mark.parametrize(
         ("name", "arguments", "told"),

@@ -359,6 +359,7 @@ class TestResults:
             (5, "5"),
             (None, "null"),
             ("half \ud800", "half ?"),
+            ({"a": "half \ud800"}, '{"a":"half ?"}'),
         ],
     )
     async def test_text_as_it_is_and_all_else_as_json(self, result: object, output: str) -> None:
