@@ -15,7 +15,7 @@ from tests.acceptance.realtime import Behaviour, Leg, RealtimeFake, realtime_fak
 from tests.acceptance.waiting import PROMPT
 from tests.acceptance.world import SUPPORT, World
 
-BUSY_AGENT = {"support": {**SUPPORT, "greeting": "Greet the caller.", "dtmf_timeout": 0.1}}
+BUSY_AGENT = {"support": {**SUPPORT, "greeting": "Greet the caller.", "dtmf": {"timeout": 0.1}}}
 
 
 class DeafServer:

@@ -286,7 +286,7 @@ async def test_nothing_private_is_in_the_log_of_a_whole_call(ai: RealtimeFake, w
             {"python": "tests.acceptance.tools:broken_tool"},
         ],
         "outputs": {"INTENT": {"default": ""}},
-        "dtmf_timeout": 0.1,
+        "dtmf": {"timeout": 0.1},
     }
     settings: dict[str, Any] = {
         "keys": [{"id": "genesys-key-4712", "secret": SECRET}],

@@ -13,7 +13,7 @@ from tests.acceptance.world import SUPPORT, World
 
 CALLER = 0x11
 SILENCE = 0xFF
-KEYPAD = {"support": {**SUPPORT, "dtmf_timeout": 0.2}}
+KEYPAD = {"support": {**SUPPORT, "dtmf": {"timeout": 0.2}}}
 
 
 async def _digits(leg: Leg) -> str:

@@ -374,7 +374,7 @@ async def test_a_fatal_error_ends_the_call_cleanly(ai: RealtimeFake, world: Worl
 
 async def test_a_refused_response_create_is_asked_again(ai: RealtimeFake, world: World) -> None:
     """A create that meets an active response gets an error, at times without its event_id, and no response.done."""
-    agents = {"support": {**AGENT, "dtmf_timeout": 0.1}}
+    agents = {"support": {**AGENT, "dtmf": {"timeout": 0.1}}}
     async with world.gateway(ai.url, agents=agents) as gateway, GenesysCall(f"{gateway.url}/support") as call:
         await call.open()
         leg = await ai.ready()

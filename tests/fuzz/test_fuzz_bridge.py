@@ -24,19 +24,27 @@ from offhook.bridge import (
 )
 from offhook.bridge.agent_turns import MAX_RUNNING
 from offhook.bridge.call import LAST_WORDS
+from offhook.bridge.collection import MAX_DIGITS
+from offhook.bridge.confirmations import MAX_PENDING
 from offhook.bridge.ending import DRAIN_MARGIN, MAX_GOODBYE
 from offhook.bridge.interruptions import MAX_TURNS
-from offhook.bridge.plan import BargeIn, CallLimits, Filler, NoInput
+from offhook.bridge.plan import BargeIn, CallLimits, CollectDigits, Dtmf, Filler, NoInput, ToolPlan
 from offhook.bridge.playout import MAX_QUEUED, REPLAYED, REPORTED
 from offhook.bridge.transcript import MAX_OPEN
 from tests.unit.bridge.genesys import Playback
-from tests.unit.bridge.harness import START, Harness, plan, session, within_budget
+from tests.unit.bridge.harness import START, Harness, plan, session, shown, within_budget
 
 STEPS = 3_000
 REPORTS = ("playback_started", "playback_completed")
 STATUSES = ("completed", "completed", "completed", "cancelled", "failed", "incomplete", "odd")
-TOOLS = ("order_status", "weather", "set_outputs", "escalate", "end_call", "unknown")
+TOOLS = {
+    "order_status": 6.0, "weather": 4.0, "book": 4.0, "set_outputs": 4.0, "collect_digits": 15.0, "verify_pin": 1.0,
+    "escalate": 0.5, "end_call": 0.5, "unknown": 2.0,
+}  # fmt: skip
 ARGUMENTS = ("{}", "", "nonsense", '{"reason":"x","target":"y"}', '{"INTENT":"order"}', '{"NO":1}', "[[[[")
+DIGITS = ('{"purpose":"PIN","secret":true}', '{"secret":true,"length":4}', '{"secret":true,"length":6}', '{"length":3}')
+SECRET = "7140398265"
+"""Keys of whoever is asked for a secret, in this order; nothing else has these numbers in it."""
 CODES = (
     "response_cancel_not_active",
     "conversation_already_has_active_response",
@@ -81,6 +89,8 @@ class FuzzedCall:
         self.silenced: set[int] = set()
         self.generated = 0
         self.hurried: float | None = None
+        self.entered = 0
+        self.told = [0, 0]  # how much of what was sent and commanded has been looked at
         self.actions: list[tuple[int, Callable[[], None]]] = [
             (30, self.time),
             (10, self.frame),
@@ -140,9 +150,9 @@ class FuzzedCall:
         conversation = self.harness.call.conversation
         sent = len(self.harness.ai.received("input_audio_buffer.append"))
         self.harness.caller_audio(self.rng.randbytes(self.rng.choice((1600, 1600, 160, 1, 0, 32_000))))
-        if conversation is not None and conversation.caller_audio.paused:
+        if conversation is not None and (conversation.caller_audio.paused or conversation.digits.secret):
             assert len(self.harness.ai.received("input_audio_buffer.append")) == sent, (
-                "nothing of a caller on hold reaches the model"
+                "nothing of a muted caller reaches the model"
             )
 
     def set_up(self) -> None:
@@ -208,6 +218,8 @@ class FuzzedCall:
     def caller_speaks(self) -> None:
         harness, conversation = self.harness, self.harness.call.conversation
         talking = harness.call.state is CallState.TALKING
+        # Who enters a secret is not heard; what comes then is late news of what they said before.
+        talking = talking and conversation is not None and not conversation.digits.secret
         harness.ai.speech_started(f"caller_{self.count}", self.rng.choice((0, self.clock())))
         plan = conversation.plan if conversation is not None else None
         if talking and plan is not None and plan.interruptible and not plan.decides_interruptions and not harness.way:
@@ -235,13 +247,19 @@ class FuzzedCall:
 
     def tool_call(self) -> None:
         self.count += 1
-        name = self.rng.choices(TOOLS, (6, 4, 4, 1, 1, 2))[0]
-        self.harness.ai.call(name, self.rng.choice(ARGUMENTS), self.response(), f"call_{self.count}")
+        name = self.rng.choices(list(TOOLS), list(TOOLS.values()))[0]
+        known = DIGITS if name == "collect_digits" and self.rng.random() < 0.9 else ARGUMENTS
+        self.harness.ai.call(name, self.rng.choice(known), self.response(), f"call_{self.count}")
 
     def tool_result(self) -> None:
-        running = [command.call_id for command in self.harness.of(InvokeTool)]
-        call = self.rng.choice(running) if running and self.rng.random() < 0.9 else "call_x"
-        self.harness.call.tool_result(call, self.rng.choice(OUTCOMES), self.harness.now)
+        running = self.harness.of(InvokeTool)
+        command = self.rng.choice(running) if running and self.rng.random() < 0.9 else InvokeTool("call_x", "", "{}")
+        call = command.call_id
+        # Some tools repeat what they were given, and some do that in other words.
+        echo = self.rng.choice((command.arguments, " ".join(command.arguments)))
+        outcome = ToolOutcome(output=echo, outputs={"INTENT": echo}, reason=echo)
+        outcome = self.rng.choice((*OUTCOMES, outcome, outcome, outcome))
+        self.harness.call.tool_result(call, outcome, self.harness.now)
         self.harness._settle()
         if self.rng.random() < 0.7:
             self.harness.ai.output_added(call)
@@ -286,7 +304,15 @@ class FuzzedCall:
         self.harness.from_ai(odd)
 
     def key(self) -> None:
-        self.harness.genesys("dtmf", digit=self.rng.choice("0123456789*#AZ"))
+        conversation = self.harness.call.conversation
+        if conversation is None or not conversation.digits.secret:
+            self.harness.genesys("dtmf", digit=self.rng.choice("12*#AZ"))
+            return
+        for _ in range(self.rng.choice((1, 1, 4, 5))):
+            self.harness.genesys("dtmf", digit=SECRET[self.entered % len(SECRET)])
+            self.entered += 1
+        if self.rng.random() < 0.2:
+            self.harness.genesys("dtmf", digit="#")
 
     def hold(self) -> None:
         if self.rng.random() < 0.5:
@@ -389,6 +415,7 @@ class FuzzedCall:
 
     def check(self) -> None:
         harness = self.harness
+        self.check_secrets()
         for _, message in harness.log[self.seen :]:
             if isinstance(message, bytes):
                 assert 1600 <= len(message) <= 8000
@@ -417,6 +444,25 @@ class FuzzedCall:
             if conversation.playout.held:
                 assert harness.call.state is CallState.TALKING
                 assert harness.call.next_timer(harness.now) is not None, "nobody ever decides"
+            assert len(conversation.tool_calls.confirmations._pending) <= MAX_PENDING
+            collection = conversation.digits._collection
+            assert collection is None or len(collection._digits) <= MAX_DIGITS
+
+    def check_secrets(self) -> None:
+        """No four digits of a secret in a row are in anything that leaves the call."""
+        harness = self.harness
+        frames, commands = harness.ai.sent[self.told[0] :], harness.commands[self.told[1] :]
+        self.told = [len(harness.ai.sent), len(harness.commands)]
+        if not self.entered:
+            return
+        said = [event for _, event in frames if event["type"] != "input_audio_buffer.append"]
+        messages = [message for _, message in harness.log[self.seen :] if isinstance(message, dict)]
+        seen = shown(said, commands, messages)
+        typed = (SECRET * 2)[: min(self.entered, len(SECRET) + 3)]
+        for at in range(len(typed) - 3):
+            part = typed[at : at + 4]
+            assert part not in seen
+            assert " ".join(part) not in seen
 
     def spares(self) -> bool:
         """After an interruption something may be heard of what was interrupted."""
@@ -444,6 +490,7 @@ def _plan(rng: random.Random) -> CallPlan:
             rt.SemanticVad(),
         )
     )
+    secretly = CollectDigits(secret_tool="verify_pin", timeout=3.0)
     return plan(
         session=session(turn_detection=detection, transcription=rng.choice((None, rt.TranscriptionConfig(model="t")))),
         notice=rng.choice((None, None, _prompt(rng))),
@@ -462,7 +509,9 @@ def _plan(rng: random.Random) -> CallPlan:
         summary=rng.choice(("escalated", "always", "never")),
         barge_in=BargeIn(enabled=rng.random() < 0.9, min_speech=rng.choice((0.0, 0.0, 0.3)), resume=rng.random() < 0.4),
         mode="listen" if rng.random() < 0.02 else "talk",
-        dtmf_timeout=rng.choice((0.5, 1.5)),
+        tools={"order_status": ToolPlan(), "weather": ToolPlan(), "book": ToolPlan(confirm=True)},
+        collect_digits=rng.choice((None, CollectDigits(), secretly, secretly, secretly)),
+        dtmf=Dtmf(timeout=rng.choice((0.5, 1.5))),
         goodbye_timeout=rng.choice((2.0, 10.0)),
         bot_turn_response=rng.random() < 0.8,
         approved_mcp=frozenset({("docs", "search")}),

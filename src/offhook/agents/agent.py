@@ -9,7 +9,16 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from offhook.agents import wording
 from offhook.agents.entries import ToolEntry
-from offhook.agents.handling import AgentLimits, BargeInSettings, Filler, LanguageSettings, NoInput
+from offhook.agents.handling import (
+    AgentLimits,
+    BargeInSettings,
+    CollectDigitsSettings,
+    DigitsEntry,
+    DtmfSettings,
+    Filler,
+    LanguageSettings,
+    NoInput,
+)
 from offhook.agents.settings import (
     Input,
     NamedTool,
@@ -25,6 +34,7 @@ from offhook.agents.settings import (
 from offhook.agents.wording import Language, PromptSetting, Template
 from offhook.bridge.outputs import MAX_OUTPUTS_BYTES, wire_size
 from offhook.tools import SET_OUTPUTS, Tool, ToolSource
+from offhook.tools.call_control import secret_tool_problem
 from offhook.tools.mcp import HostedMcp
 from offhook.tools.mcp_server import McpServer
 from offhook.tools.settings import EITHER, Plain, Settings, Structured
@@ -70,7 +80,8 @@ class Agent(Settings):
     )
     tools: Annotated[Sequence[ToolEntry], AfterValidator(tuple)] = Field(
         default=(),
-        description="end_call, escalate, {python: module:attribute}, {http: …}, {data_action: …}, {mcp: …}.",
+        description="end_call, escalate, collect_digits, {python: module:attribute}, {http: …}, {data_action: …}, "
+        "{mcp: …}.",
     )
     inputs: dict[VariableName, Input] = Field(default={}, description="Input variables that the flow passes.")
     outputs: dict[OutputName, Output] = Field(default={}, description="Output variables that the flow gets back.")
@@ -95,12 +106,7 @@ class Agent(Settings):
         Annotated[Literal["auto", "none", "required"], Plain] | Annotated[NamedTool, Structured], EITHER
     ] = Field(default="auto", description="Whether the model may or must call tools.")
     parallel_tool_calls: bool | None = Field(default=None, description="null leaves it to the model.")
-    dtmf_timeout: float = Field(
-        default=1.5,
-        gt=0,
-        le=60,
-        description="Seconds after the last digit until digits go to the model; # sends them at once.",
-    )
+    dtmf: DtmfSettings = Field(default=DtmfSettings(), description="Digits that the caller enters unasked.")
     bot_turn_response: bool = Field(default=False, description="Tell Genesys the text of each turn of the agent.")
 
     @model_validator(mode="after")
@@ -112,6 +118,7 @@ class Agent(Settings):
         for name in sorted({name for name in names if names.count(name) > 1}):
             problems.append(_problem("tool_name", f"two tools are called {name}", "tools"))
         problems += _undeclared_outputs(self)
+        problems += _digits_problems(self)
         servers = [entry.name for entry in self.tools if isinstance(entry, McpServer | HostedMcp)]
         for name in sorted({name for name in servers if servers.count(name) > 1}):
             problems.append(_problem("tool_name", f"two MCP servers are called {name}", "tools"))
@@ -157,6 +164,11 @@ class Agent(Settings):
         """The names of call control among the tools, each once."""
         return tuple(dict.fromkeys(entry for entry in self.tools if isinstance(entry, str)))
 
+    @property
+    def collect_digits(self) -> CollectDigitsSettings | None:
+        """How the agent collects digits that it asks for; None = it cannot."""
+        return next((entry.collect_digits for entry in self.tools if isinstance(entry, DigitsEntry)), None)
+
 
 def _undeclared_outputs(agent: Agent) -> Iterator[InitErrorDetails]:
     """Find output variables that the settings of a tool set and that the agent does not have."""
@@ -183,6 +195,24 @@ def _unknown_choice(agent: Agent) -> Iterator[InitErrorDetails]:
         close = get_close_matches(choice.name, names, n=1)
         fix = f"did you mean {close[0]}?" if close else "list it among the agent's tools"
         yield _problem("tool_unknown", f"the agent has no such tool; {fix}", "tool_choice", "(structured)", "name")
+
+
+def _digits_problems(agent: Agent) -> Iterator[InitErrorDetails]:
+    """Find what is wrong with `collect_digits`, as far as it is known before anything is opened."""
+    places = [index for index, entry in enumerate(agent.tools) if isinstance(entry, DigitsEntry)]
+    for index in places[1:]:
+        yield _problem("tool_name", "collect_digits is listed twice", "tools", index)
+    name = agent.collect_digits.secret_tool if agent.collect_digits is not None else None
+    if name is None:
+        return
+    tools = {entry.definition.name: entry for entry in agent.tool_entries if isinstance(entry, Tool)}
+    problem = None
+    if name in tools:
+        problem = secret_tool_problem(tools[name].definition, confirm=tools[name].policy.confirm)
+    elif not any(isinstance(entry, ToolSource) for entry in agent.tool_entries):
+        problem = "there is no such tool for secret digits"
+    if problem is not None:
+        yield _problem("tool_unknown", f"{name}: {problem}", "tools", places[0], "collect_digits", "secret_tool")
 
 
 def _problem(kind: str, text: str, *place: str | int) -> InitErrorDetails:

@@ -1,4 +1,4 @@
-"""Entries of an agent's ``tools``: names of call control, tools as they are configured, tools made in Python."""
+"""Entries of an agent's ``tools``: what belongs to call control, tools as configured, tools made in Python."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Protocol
@@ -6,7 +6,9 @@ from typing import Annotated, Any, Protocol
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, PlainSerializer, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from offhook.agents.handling import DigitsEntry
 from offhook.tools import (
+    COLLECT_DIGITS,
     END_CALL,
     ESCALATE,
     RESERVED_NAMES,
@@ -20,8 +22,8 @@ from offhook.tools.http import HttpEntry
 from offhook.tools.mcp import HostedMcp, McpEntry
 from offhook.tools.python import PythonEntry
 
-_BY_NAME = (END_CALL, ESCALATE)
-_KINDS = ("python", "http", "data_action", "mcp")
+_BY_NAME = (END_CALL, ESCALATE, COLLECT_DIGITS)
+_KINDS = ("python", "http", "data_action", "mcp", COLLECT_DIGITS)
 """Keys of the entries that are mappings, one for each kind of tool."""
 
 
@@ -35,8 +37,8 @@ def _form(entry: object) -> str:
     return next((f"({kind})" for kind in _KINDS if kind in keys), "(tool)")
 
 
-def _resolve(entry: object) -> str | Tool | ToolSource | HostedMcp:
-    """Return a name of call control, or the tool that ``entry`` is."""
+def _resolve(entry: object) -> str | DigitsEntry | Tool | ToolSource | HostedMcp:
+    """Return what ``entry`` is: a name of call control, ``collect_digits``, or a tool."""
     if isinstance(entry, dict):
         raise PydanticCustomError(
             "tool_unknown", "there is no such kind of tool; known are {kinds}", {"kinds": ", ".join(_KINDS)}
@@ -48,16 +50,21 @@ def _resolve(entry: object) -> str | Tool | ToolSource | HostedMcp:
     if callable(entry) and not isinstance(entry, type):
         return _checked(_from_function(entry))
     raise PydanticCustomError(
-        "tool_unknown", "a tool is end_call, escalate, {{python: module:attribute}}, or a Python function"
+        "tool_unknown",
+        "a tool is end_call, escalate, collect_digits, {{python: module:attribute}}, or a Python function",
     )
 
 
-def _resolve_name(name: str) -> str:
+def _resolve_name(name: str) -> str | DigitsEntry:
+    if name == COLLECT_DIGITS:
+        return DigitsEntry()
     if name in _BY_NAME:
         return name
     if name == "set_outputs":
         raise PydanticCustomError("tool_unknown", "set_outputs is there as soon as outputs are declared")
-    raise PydanticCustomError("tool_unknown", "there is no tool of this name; named tools are end_call and escalate")
+    raise PydanticCustomError(
+        "tool_unknown", "there is no tool of this name; named tools are {names}", {"names": ", ".join(_BY_NAME)}
+    )
 
 
 def _from_function(function: Callable[..., Any]) -> Tool:
@@ -80,9 +87,11 @@ def _checked(tool: Tool | ToolSource | HostedMcp) -> Tool | ToolSource | HostedM
     return tool
 
 
-def _as_written(entry: str | Tool | ToolSource | HostedMcp) -> object:
+def _as_written(entry: str | DigitsEntry | Tool | ToolSource | HostedMcp) -> object:
     if isinstance(entry, str):
         return entry
+    if isinstance(entry, DigitsEntry):
+        return entry.model_dump(mode="json", exclude_defaults=True) or COLLECT_DIGITS
     written = getattr(entry, "entry", None)
     if isinstance(written, BaseModel):
         return written.model_dump(mode="json", exclude_defaults=True)
@@ -94,7 +103,8 @@ ToolEntry = Annotated[
     | Annotated[PythonEntry, AfterValidator(_load), Tag("(python)")]
     | Annotated[HttpEntry, AfterValidator(_load), Tag("(http)")]
     | Annotated[DataActionEntry, AfterValidator(_load), Tag("(data_action)")]
-    | Annotated[McpEntry, AfterValidator(_load), Tag("(mcp)")],
+    | Annotated[McpEntry, AfterValidator(_load), Tag("(mcp)")]
+    | Annotated[DigitsEntry, Tag("(collect_digits)")],
     Discriminator(_form),
     PlainSerializer(_as_written),
 ]

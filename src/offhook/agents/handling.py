@@ -1,12 +1,12 @@
-"""Settings of an agent for how a call is carried: interruption, silence, waiting, limits, language."""
+"""Settings of an agent for how a call is carried: interruption, keypad, silence, waiting, limits, language."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from offhook.agents.wording import PromptSetting, Template
-from offhook.bridge.plan import BargeIn
+from offhook.bridge.plan import BargeIn, CollectDigits, Dtmf
 from offhook.tools.settings import Settings
 
 
@@ -25,6 +25,57 @@ class BargeInSettings(Settings):
     def policy(self) -> BargeIn:
         """Return the settings as the call wants them."""
         return BargeIn(enabled=self.enabled, min_speech=self.min_speech_ms / 1000, resume=self.resume)
+
+
+class DtmfSettings(Settings):
+    """Keys that the caller presses unasked."""
+
+    timeout: float = Field(default=1.5, gt=0, le=60, description="Seconds after the last digit until they are sent.")
+    terminator: Literal["#", "*"] | None = Field(
+        default="#", description="Key that sends the digits at once, in quotes; null for none."
+    )
+    max_digits: int = Field(default=64, ge=1, le=256, description="So many are sent without waiting for more.")
+    interrupt: bool = Field(default=True, description="A key stops the agent's speech, as a word would.")
+
+    def policy(self) -> Dtmf:
+        """Return the settings as the call wants them."""
+        return Dtmf(
+            timeout=self.timeout, terminator=self.terminator, max_digits=self.max_digits, interrupt=self.interrupt
+        )
+
+
+class CollectDigitsSettings(Settings):
+    """How the agent collects digits that it asks for."""
+
+    timeout: float = Field(
+        default=10.0, gt=0, le=300, description="Seconds for the first digit, once the caller has heard the question."
+    )
+    between: float = Field(default=4.0, gt=0, le=60, description="Seconds for each further one.")
+    total: float = Field(default=60.0, gt=0, le=600, description="Seconds for all of them.")
+    secret_tool: str | None = Field(
+        default=None,
+        min_length=1,
+        description="One of the agent's tools: it alone gets secret digits, and the model its result. Left out: the "
+        "agent cannot ask for secrets.",
+    )
+
+    def policy(self, secret_tool: str | None, *, tells_purpose: bool) -> CollectDigits:
+        """Return the settings as the call wants them, with the tool that is there for secrets."""
+        return CollectDigits(
+            timeout=self.timeout,
+            between=self.between,
+            total=self.total,
+            secret_tool=secret_tool,
+            tells_purpose=tells_purpose,
+        )
+
+
+class DigitsEntry(Settings):
+    """`collect_digits` among an agent's tools."""
+
+    collect_digits: CollectDigitsSettings = Field(
+        default=CollectDigitsSettings(), description="How digits are collected that the agent asks for."
+    )
 
 
 class NoInput(Settings):

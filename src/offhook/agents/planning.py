@@ -38,10 +38,12 @@ def plan_call(
     """
     context = call_context(agent, name, open_parameters, connector, call_id=call_id)
     agent = agent.in_language(context.language)
-    definitions = [tool.definition for tool in tools]
-    session = session_config(
-        agent, compile_template(agent.instructions).render(context), [*definitions, *_call_control(agent)]
-    )
+    digits = _collect_digits(agent, tools)
+    if agent.collect_digits is not None:
+        # What takes secret digits is not for the model.
+        tools = [tool for tool in tools if tool.definition.name != agent.collect_digits.secret_tool]
+    definitions = [tool.definition for tool in tools] + _call_control(agent, digits)
+    session = session_config(agent, compile_template(agent.instructions).render(context), definitions)
     plan = CallPlan(
         agent=name,
         session=session,
@@ -59,7 +61,8 @@ def plan_call(
         ),
         filler=_filler(agent.filler, context),
         approved_mcp=frozenset().union(*(server.approved for server in agent.hosted_mcp)),
-        dtmf_timeout=agent.dtmf_timeout,
+        collect_digits=digits,
+        dtmf=agent.dtmf.policy(),
         bot_turn_response=agent.bot_turn_response,
         goodbye=render_prompt(agent.goodbye, context),
         handover=render_prompt(agent.handover, context),
@@ -148,8 +151,24 @@ def _prompts(settings: Sequence[str | Wording], context: CallContext) -> tuple[b
     return tuple(prompt for prompt in rendered if prompt is not None)
 
 
-def _call_control(agent: Agent) -> list[ToolDefinition]:
+def _collect_digits(agent: Agent, tools: Sequence[Tool]) -> bridge.CollectDigits | None:
+    """Return how digits are collected; secret ones only if the tool for them can be used at the moment."""
+    settings = agent.collect_digits
+    if settings is None:
+        return None
+    for tool in tools:
+        definition = tool.definition
+        if definition.name == settings.secret_tool and not control.secret_tool_problem(
+            definition, confirm=tool.policy.confirm
+        ):
+            return settings.policy(settings.secret_tool, tells_purpose="purpose" in control.takes(definition))
+    return settings.policy(None, tells_purpose=False)
+
+
+def _call_control(agent: Agent, digits: bridge.CollectDigits | None) -> list[ToolDefinition]:
     named = [control.end_call() if name == END_CALL else control.escalate() for name in agent.call_control]
+    if digits is not None:
+        named.append(control.collect_digits(secret=digits.secret_tool is not None))
     if not agent.outputs:
         return named
     return [*named, control.set_outputs({name: output.json_schema() for name, output in agent.outputs.items()})]

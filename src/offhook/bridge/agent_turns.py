@@ -23,6 +23,8 @@ MAX_RUNNING = 4
 """Responses that may be under way: one is the rule, one more may be asked for beside it."""
 MAX_OVER = 16
 """Responses that are remembered when they are over."""
+HEARD_MS = 500
+"""Milliseconds of an item that have to be played for the caller to have heard something of it, unless it is shorter."""
 MAX_DEFERRED = 16
 """Function calls that wait while the agent is held back; any more are not run."""
 
@@ -78,6 +80,7 @@ class AgentTurns:
         self._moment = moment
         self._running: dict[str, RunningResponse] = {}
         self._over: deque[str] = deque(maxlen=MAX_OVER)  # late deltas of these are not heard
+        self._heard: deque[str] = deque(maxlen=MAX_OVER)  # items that were heard, or a part of them
         self._unsent: dict[str, str] = {}  # first items of responses of which nothing has left yet
         self._clips: dict[str, _Clip] = {}
         self._clips_played = 0
@@ -272,10 +275,15 @@ class AgentTurns:
     def settle(self, now: float) -> None:
         """Note what was heard to its end."""
         for heard in self._playout.settle(now):
+            self._heard.append(heard.item_id)
             self._transcript.played(heard)
             self._unsent.pop(heard.item_id, None)
             if heard.item_id in self._clips:
                 self._clip_over(heard)
+
+    def has_heard(self, item_id: str, now: float) -> bool:
+        """Whether the caller heard this item of the agent, at least a part of it that can be understood."""
+        return item_id in self._heard or self._playout.heard_ms(item_id, now) >= HEARD_MS
 
     # What the caller interrupts.
 
@@ -353,6 +361,8 @@ class AgentTurns:
         self.settle(now + self._playout.playhead.way)  # what is heard before the flush gets there
         cut = self._playout.interrupt(now, everything=everything)
         for heard in cut:
+            if heard.heard_ms >= HEARD_MS:
+                self._heard.append(heard.item_id)
             self._transcript.cut(heard)
             self._unsent.pop(heard.item_id, None)
         self.settle(now)  # what stood behind something that is cut now

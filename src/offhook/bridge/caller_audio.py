@@ -1,4 +1,8 @@
-"""The caller's audio on its way to the model: held until the model listens, silence while the caller is on hold."""
+"""The caller's audio on its way to the model: held until the model listens, silence while it must not hear the caller.
+
+The caller is **muted** for one reason or several: they are on hold or in Genesys' secure pause, or they enter secret
+digits, whose tones and spoken words would give them away. Nothing said meanwhile reaches the model.
+"""
 
 from offhook.audio import BYTES_PER_MS, SILENCE
 
@@ -6,9 +10,11 @@ MAX_HELD = 30_000 * BYTES_PER_MS
 """30 s of caller audio wait while the Realtime leg connects; Genesys itself keeps no more (audiohook.md §4). Beyond it
 the oldest goes: the first words of a caller who has waited half a minute are stale."""
 SILENCE_STEP = 0.2
-"""Seconds of silence per message while paused: the server's VAD must keep its clock (openai-realtime.md trap 11)."""
+"""Seconds of silence per message while muted: the server's VAD must keep its clock (openai-realtime.md trap 11)."""
 MAX_CATCH_UP = 2.0
 """Most seconds of silence made up at once after a late timer."""
+PAUSED, SECRET = "paused", "secret"
+"""Reasons to mute the caller."""
 
 
 class CallerAudio:
@@ -16,7 +22,7 @@ class CallerAudio:
 
     def __init__(self) -> None:
         self._held: bytearray | None = bytearray()
-        self._paused = False
+        self._muted: set[str] = set()
         self._stopped = False
         self._silence_at: float | None = None
         self.dropped = 0
@@ -24,14 +30,19 @@ class CallerAudio:
     @property
     def paused(self) -> bool:
         """The caller is on hold or in a secure pause."""
-        return self._paused
+        return PAUSED in self._muted
+
+    @property
+    def muted(self) -> bool:
+        """Nothing of the caller may reach the model."""
+        return bool(self._muted)
 
     def receive(self, audio: bytes) -> bytes:
         """A frame of the caller; returns what goes to the model now.
 
-        Nothing of a paused caller reaches the model: frames that were in flight when the pause began are dropped.
+        Nothing of a muted caller reaches the model: frames that were in flight when it began are dropped.
         """
-        if self._paused or self._stopped:
+        if self._muted or self._stopped:
             return b""
         if self._held is None:
             return audio
@@ -45,7 +56,7 @@ class CallerAudio:
     def open(self, now: float) -> bytes:
         """The model listens from now on; returns all that was held for it."""
         held, self._held = self._held, None
-        if self._paused:
+        if self._muted:
             self._silence_at = now + SILENCE_STEP
         return b"" if held is None or self._stopped else bytes(held)
 
@@ -56,16 +67,17 @@ class CallerAudio:
         if self._held:
             self._held.clear()
 
-    def pause(self, now: float) -> None:
-        """The caller was put on hold."""
-        self._paused = True
-        if self._held is None and not self._stopped:
+    def mute(self, reason: str, now: float) -> None:
+        """The model must not hear the caller any more, for `PAUSED` or `SECRET`."""
+        if not self._muted and self._held is None and not self._stopped:
             self._silence_at = now + SILENCE_STEP
+        self._muted.add(reason)
 
-    def resume(self) -> None:
-        """The caller is back."""
-        self._paused = False
-        self._silence_at = None
+    def unmute(self, reason: str) -> None:
+        """This reason is gone; the model hears the caller again when it was the last."""
+        self._muted.discard(reason)
+        if not self._muted:
+            self._silence_at = None
 
     def next_timer(self) -> float | None:
         """When the next piece of silence is due."""

@@ -20,7 +20,7 @@ FRONT = "root"
 
 
 class CallerTurns:
-    """The caller's turns of one call; `turn` is told of each that counts."""
+    """The caller's turns of one call; `turn` is told of each that counts, `no_turn` of items that are none at all."""
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class CallerTurns:
         transcript: Transcript,
         moment: Callable[..., None],
         turn: Callable[[float], None],
+        no_turn: Callable[[str], None],
     ) -> None:
         self._plan = plan
         self._session = session
@@ -39,6 +40,7 @@ class CallerTurns:
         self._transcript = transcript
         self._moment = moment
         self._turn = turn
+        self._no_turn = no_turn
         self._judge: Interruptions | None = None
         if plan.decides_interruptions:
             self._judge = Interruptions(plan.barge_in, plan.turn_detection, transcribes=plan.transcribes)
@@ -91,6 +93,13 @@ class CallerTurns:
             self._behind = event.previous_item_id or FRONT
         self._judge.committed(event.item_id, now, busy=self._agent.busy(now))
         self._carry_out(self._judge, now)
+
+    def unheard(self, now: float) -> None:
+        """What the caller is saying was taken back: no turn will come of it."""
+        self._answers.replies.caller_unheard()
+        if self._judge is not None:
+            self._judge.taken_back()
+            self._carry_out(self._judge, now)
 
     def transcribed(self, item_id: str, text: str, now: float, *, complete: bool) -> None:
         """Words of it, or a piece of them; a failed transcript is complete without words."""
@@ -163,6 +172,7 @@ class CallerTurns:
         """It was no turn: the model is not to puzzle over it, and nobody waits for its answer."""
         self._session.delete_item(item_id)
         self._transcript.drop(item_id)
+        self._no_turn(item_id)
         self._moment(moments.FALSE_ALARM, now)
 
     def _answer(self, now: float) -> None:

@@ -41,6 +41,10 @@ class InvokeTool(msgspec.Struct, frozen=True):
     secret: bool = False
     """The arguments hold what nobody but the tool may see: they are in no log, trace, record or error."""
 
+    def __repr__(self) -> str:
+        """Without the arguments, which hold what the caller said or entered."""
+        return f"InvokeTool({self.call_id!r}, {self.name!r}, secret={self.secret})"
+
 
 class ToolOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a tool."""

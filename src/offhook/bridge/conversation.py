@@ -25,13 +25,15 @@ from offhook.bridge.answers import (
     REPLY,
     Answers,
 )
-from offhook.bridge.caller_audio import CallerAudio
+from offhook.bridge.caller_audio import PAUSED, CallerAudio
 from offhook.bridge.caller_turns import CallerTurns
-from offhook.bridge.commands import Command, RecordMoment, RecordTurn, ToolOutcome
+from offhook.bridge.collection import COLLECT_DIGITS
+from offhook.bridge.commands import Command, RecordMoment, RecordTurn, ToolOutcome, Turn
+from offhook.bridge.digits import Digits
 from offhook.bridge.ending import Ending
 from offhook.bridge.filler import Fillers
 from offhook.bridge.hosted_calls import HostedCalls
-from offhook.bridge.keypad import Keypad, as_text
+from offhook.bridge.keypad import as_text
 from offhook.bridge.language import changed_settings
 from offhook.bridge.limits import Limits
 from offhook.bridge.outputs import OutputVariables
@@ -40,6 +42,7 @@ from offhook.bridge.playhead import BYTES_PER_SECOND
 from offhook.bridge.playout import PACKET, REPORTED, Playout
 from offhook.bridge.prompts import GOODBYE as MODELS_GOODBYE
 from offhook.bridge.prompts import HANDOVER
+from offhook.bridge.secrets import Secrets
 from offhook.bridge.silence import Silence
 from offhook.bridge.summary import Summary
 from offhook.bridge.tool_calls import EndWish, ToolCalls
@@ -75,7 +78,6 @@ class Conversation:
         self.playout = Playout(_largest_packet(hook))
         self.transcript = Transcript()
         self.caller_audio = CallerAudio()
-        self.keypad = Keypad(plan.dtmf_timeout)
         self.ending: Ending | None = None
         self.ready = False
         self.summary = Summary(self.realtime)
@@ -83,11 +85,22 @@ class Conversation:
         self._emit = emit
         self._agent = AgentTurns(self.realtime, hook, self.playout, self.transcript, self._moment)
         self._answers = Answers(plan, self.realtime)
-        self._caller = CallerTurns(
-            plan, self.realtime, self._agent, self._answers, self.transcript, self._moment, self._on_turn
+        self.secrets = Secrets()
+        self.outputs = OutputVariables(plan.outputs, self.secrets.scrub)
+        self.tool_calls = ToolCalls(
+            plan, self.realtime, self._answers.replies, self.outputs, self.secrets, emit, self._moment
         )
-        self.outputs = OutputVariables(plan.outputs)
-        self.tool_calls = ToolCalls(plan, self.realtime, self._answers.replies, self.outputs, emit, self._moment)
+        self.digits = Digits(plan, self.tool_calls, self.caller_audio, self.transcript, self._moment)
+        self._caller = CallerTurns(
+            plan,
+            self.realtime,
+            self._agent,
+            self._answers,
+            self.transcript,
+            self._moment,
+            self._on_turn,
+            self.tool_calls.confirmations.no_words,
+        )
         self._silence = Silence(plan.no_input)
         self._fillers = Fillers(plan.filler)
         self._limits = Limits(plan.limits, now)
@@ -97,7 +110,6 @@ class Conversation:
         self._openings: deque[tuple[str, Prompt]] = deque()  # what the agent says of itself before all else
         self._ready_by = now + SETUP_LIMIT
         self._committed: deque[str] = deque(maxlen=16)
-        self._keyed = 0
         self._writable = True
         self._events: dict[type, Callable[..., None]] = {
             realtime.SessionReady: self._on_ready,
@@ -107,7 +119,7 @@ class Conversation:
             realtime.InputTimedOut: self._on_timed_out,
             realtime.ItemAdded: self._on_item_added,
             realtime.InputTranscriptDelta: self._on_caller_text,
-            realtime.InputTranscriptCompleted: self._on_text_done,
+            realtime.InputTranscriptCompleted: self._on_transcript,
             realtime.InputTranscriptFailed: self._on_transcript_failed,
             realtime.ResponseStarted: self._on_response_started,
             realtime.OutputItemStarted: self._on_output_item,
@@ -138,24 +150,29 @@ class Conversation:
 
     def press(self, digit: str, now: float) -> None:
         """The caller pressed a key; the agent stops talking, as it would for a word."""
-        if self.ending or self.caller_audio.paused:
+        if self.ending or not self.digits.press(digit, now):
             return
         self._moment(moments.DTMF, now)
         self._quiet_from = now
         self._silence.heard()
-        if self.plan.interruptible and self.ready:
-            self._caller.interrupt(now)
-        self.keypad.press(digit, now)
+        self._caller_began(self.digits.turn_id, now)
+        if self._agent.speaking is None or not self.digits.keep(now):
+            self._stop_for_key(now)
         self._send_digits(now)
+
+    def _stop_for_key(self, now: float) -> None:
+        if self.plan.dtmf.interrupt and self.plan.interruptible and self.ready:
+            self._caller.interrupt(now)
 
     def pause(self, now: float) -> None:
         """The caller is on hold: nothing of them reaches the model, nothing new is played to them."""
-        self.caller_audio.pause(now)
+        self.caller_audio.mute(PAUSED, now)
         self._moment(moments.PAUSED, now)
 
     def resume(self, now: float) -> None:
         """The caller is back."""
-        self.caller_audio.resume()
+        self.caller_audio.unmute(PAUSED)
+        self.digits.resume(now)
         self._quiet_from = now
         self._moment(moments.RESUMED, now)
 
@@ -220,7 +237,7 @@ class Conversation:
             return
         self.ending = ending
         self.caller_audio.stop()
-        self.keypad.clear()
+        self.digits.stop(now)
         self._answers.stop()
         self._caller.stop(now)
         self._moment(moments.ENDING, now, outcome=ending.outcome)
@@ -242,7 +259,7 @@ class Conversation:
         else:
             ending.drain(self.playout, now)
         # After the goodbye was asked for, which the caller waits for.
-        self.summary.ask(self.transcript.unsettled(), ending.words, now)
+        self.summary.ask(list(map(self._without_secrets, self.transcript.unsettled())), ending.words, now)
 
     def _say(self, tag: str, prompt: Prompt, now: float) -> bool:
         """The agent says something of itself; False when that is a recording, which is on its way already."""
@@ -271,6 +288,7 @@ class Conversation:
     def hang_up(self, now: float) -> None:
         """The caller's side is over: what they have not heard by now they never will."""
         self._agent.stop(now)
+        self.digits.hang_up(now)
         self._record_turns(now)
         self.realtime.close()
 
@@ -299,6 +317,7 @@ class Conversation:
             self.transcript.next_timer(),
             self.playout.next_settle_at(),
             self._caller.next_timer(),
+            self.digits.hears_again_at,
         ]
         if self._writable and not self.caller_audio.paused:
             times.append(self._agent.next_packet_at(now))
@@ -307,11 +326,11 @@ class Conversation:
         elif self.ready:
             quiet = self._quiet_since()
             times += (
-                self.keypad.next_timer(),
+                self.digits.next_timer(quiet),
                 self._answers.next_timer(),
                 self._hosted.next_timer(),
                 self._limits.next_timer(),
-                self._fillers.due_at(quiet, waiting=self._answers.replies.waits_for_tools),
+                self._fillers.due_at(quiet, waiting=self._tools_run),
                 self._silence.due_at(self._idle_since(quiet)),
             )
         else:
@@ -324,6 +343,7 @@ class Conversation:
         if silence:
             self._caller.hear(silence)
         self.transcript.handle_timer(now)
+        self.digits.settle(now)
         if self.ending is not None:
             if self.ending.goodbye_by is not None and now >= self.ending.goodbye_by:
                 self._go_without(self.ending, now)
@@ -346,15 +366,20 @@ class Conversation:
             return None
         return max(self._quiet_from, self.playout.played_at())
 
+    @property
+    def _tools_run(self) -> bool:
+        """The caller waits for a tool, and not a tool for the caller."""
+        return self._answers.replies.waits_for_tools and not self.digits.collecting
+
     def _idle_since(self, quiet_since: float | None) -> float | None:
         """The same, with nothing going on behind the scenes either: the caller is the one to speak."""
-        busy = self._answers.replies.waits_for_tools or self.keypad.next_timer() is not None
+        busy = self._answers.replies.waits_for_tools or self.digits.keypad.next_timer() is not None
         return None if busy else quiet_since
 
     def _break_silence(self, now: float) -> None:
         """The agent says something when nobody has for too long."""
         quiet = self._quiet_since()
-        filler = self._fillers.due_at(quiet, waiting=self._answers.replies.waits_for_tools)
+        filler = self._fillers.due_at(quiet, waiting=self._tools_run)
         if filler is not None and now >= filler:
             self._quiet_from = now
             self._moment(moments.FILLER, now)
@@ -425,9 +450,24 @@ class Conversation:
     # The caller's turns.
 
     def _on_speech_started(self, event: realtime.SpeechStarted, now: float) -> None:
+        if self.digits.secret:
+            self._unhear(now)  # what they said before
+            return
         self._moment(moments.CALLER_STARTED, now)
+        self.digits.speech_began()
+        self._caller_began(event.item_id, now)
         self._caller_speaking = True
         self._caller.started(event, now)
+
+    def _caller_began(self, turn_id: str, now: float) -> None:
+        """The caller speaks or presses keys: an answer to what they have heard of the agent."""
+        self.tool_calls.confirmations.caller_began(turn_id, lambda item_id: self._agent.has_heard(item_id, now))
+
+    def _unhear(self, now: float) -> None:
+        """Nothing that the server has of the caller may become a turn: they are about to enter secret digits."""
+        self.realtime.clear_input()
+        self._caller_speaking = False
+        self._caller.unheard(now)
 
     def _on_speech_stopped(self, event: realtime.SpeechStopped, now: float) -> None:
         self._moment(moments.CALLER_STOPPED, now)
@@ -442,10 +482,18 @@ class Conversation:
         self._committed.append(event.item_id)
         self.transcript.begin(event.item_id, "caller", event.previous_item_id)
         self.transcript.commit(event.item_id, now, transcribed=self.plan.transcribes)
+        self.tool_calls.confirmations.caller_finished(event.item_id)
         self._caller.committed(event, now)
+
+    def _on_transcript(self, event: realtime.InputTranscriptCompleted, now: float) -> None:
+        self.transcript.finish_text(event.item_id, event.text)
+        if not event.text.strip():
+            self.tool_calls.confirmations.no_words(event.item_id)
+        self._caller.transcribed(event.item_id, event.text, now, complete=True)
 
     def _on_turn(self, now: float) -> None:
         """The caller has really said something."""
+        self.digits.speech_over(now)
         self._silence.heard()
         self._limits.turn()
         self._check_limits(now)
@@ -466,24 +514,28 @@ class Conversation:
     def _on_text(self, event: realtime.TranscriptDelta, now: float) -> None:
         self.transcript.add_text(event.item_id, event.text)
 
-    def _on_text_done(
-        self, event: realtime.TranscriptDone | realtime.TextDone | realtime.InputTranscriptCompleted, now: float
-    ) -> None:
+    def _on_text_done(self, event: realtime.TranscriptDone | realtime.TextDone, now: float) -> None:
         self.transcript.finish_text(event.item_id, event.text)
-        if isinstance(event, realtime.InputTranscriptCompleted):
-            self._caller.transcribed(event.item_id, event.text, now, complete=True)
 
     def _send_digits(self, now: float) -> None:
-        digits = self.keypad.take(now) if self.ready and self.ending is None else ""
-        if not digits:
+        """Pass on the digits that are complete, asked for or not."""
+        if not self.ready or self.ending is not None:
             return
-        self.realtime.send_item(realtime.user_message(as_text(digits)))
-        self._answers.replies.posted()
-        self._keyed += 1
-        turn = f"keypad-{self._keyed}"
-        self.transcript.begin(turn, "keypad")
-        self.transcript.finish_text(turn, digits)
-        self._ask_if_due(now)
+        if self.digits.release(now, said=self._agent.speaking is None):
+            self._stop_for_key(now)
+        turn, collecting = self.digits.turn_id, self.digits.collecting
+        owed = self.digits.advance(now, self._quiet_since())
+        if collecting and not self.digits.collecting:
+            self._quiet_from = now  # from here on it is the agent who keeps the caller waiting
+        digits = self.digits.take(now)
+        if digits:
+            self.realtime.send_item(realtime.user_message(self.secrets.scrub(as_text(digits))))
+            self._answers.replies.posted()
+            self.digits.record(digits)
+        if turn != self.digits.turn_id:
+            self.tool_calls.confirmations.caller_finished(turn)
+        if owed or digits:
+            self._ask_if_due(now)
 
     # The agent's turns.
 
@@ -502,8 +554,18 @@ class Conversation:
         self._agent.item_started(event)
 
     def _on_audio(self, event: realtime.AudioDelta, now: float) -> None:
-        if self._agent.audio(event, now) and self.ending is not None:
+        if not self._agent.audio(event, now):
+            return
+        if self.ending is not None:
             self.ending.heard_of(self.plan.goodbye_timeout, now)
+        elif self.tool_calls.confirmations.waiting:
+            self._note_question(event)
+
+    def _note_question(self, event: realtime.AudioDelta) -> None:
+        """What the agent says while a tool waits for the caller's yes is the question, unless we made it say it."""
+        response = self._agent.running(event.response_id)
+        if response is not None and response.tag not in ASIDES:
+            self.tool_calls.confirmations.agent_spoke(event.response_id, event.item_id)
 
     def _on_audio_done(self, event: realtime.AudioDone, now: float) -> None:
         self._agent.audio_done(event)
@@ -522,6 +584,7 @@ class Conversation:
         elif not response.dead and event.status != "cancelled":
             self._moment(moments.PEER_ERROR, now, leg="realtime", code=event.error_code or f"response_{event.status}")
             self._repeat(event.tag, now)
+        self._send_digits(now)
         self._check_limits(now)
         self._ask_if_due(now)
 
@@ -555,9 +618,20 @@ class Conversation:
             # Not run, but answered: a call without an output confuses later turns (§5.1).
             self.realtime.send_function_output(event.call_id, NOT_RUN)
             return
+        if event.name == COLLECT_DIGITS and self.plan.collect_digits is not None:
+            self._collect_digits(event, heard, now)
+            return
         wish = self.tool_calls.begin(event, now)
         if wish is not None:
             self._end_for_the_agent(wish, heard, now)
+
+    def _collect_digits(self, event: realtime.FunctionCallReady, response: RunningResponse, now: float) -> None:
+        audible = self.playout.queued or self.playout.unplayed(now)
+        secret = self.digits.secret
+        self.digits.begin(event, now, asked=response.spoke or bool(audible))
+        if self.digits.secret and not secret:
+            self._unhear(now)
+        self._send_digits(now)
 
     def _counts(self, event: realtime.FunctionCallReady) -> bool:
         """Whether a call is carried out: once the call is ending, what belongs to the end or was called beside it."""
@@ -602,12 +676,16 @@ class Conversation:
     # What is told to others.
 
     def _record_turns(self, now: float) -> None:
-        for turn in self.transcript.settled():
+        for turn in map(self._without_secrets, self.transcript.settled()):
             self.summary.add(turn)
             self._emit(RecordTurn(turn))
             if turn.speaker == "agent" and turn.text and self.plan.bot_turn_response and self._hook.can_send_audio:
                 text = turn.text[:MAX_BOT_TEXT]
                 self._hook.send_events((audiohook.BotTurnResponse(disposition="match", text=text),), now)
+
+    def _without_secrets(self, turn: Turn) -> Turn:
+        scrub = self.secrets.scrub
+        return msgspec.structs.replace(turn, text=scrub(turn.text), unheard=scrub(turn.unheard))
 
     def _moment(self, name: str, now: float, **data: str | int | float | bool) -> None:
         self._emit(RecordMoment(name=name, at=now, data=data))

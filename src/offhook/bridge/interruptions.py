@@ -200,6 +200,11 @@ class Interruptions:
         self._judge(turn, now)
         self._conclude()
 
+    def taken_back(self) -> None:
+        """What is being said was taken back: nobody will tell of its end."""
+        self._turns = [turn for turn in self._turns if turn.committed]
+        self._conclude()
+
     def transcribed(self, item_id: str, text: str, now: float, *, complete: bool) -> None:
         """Words of a sound, or a piece of them; a failed transcript is complete without words."""
         turn = self._find(item_id)

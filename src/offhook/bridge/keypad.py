@@ -1,39 +1,40 @@
-"""DTMF digits: collected until `#` or a pause, then told to the model as text.
+"""DTMF digits that nobody asked for: collected until the terminator or a pause, then told to the model as text.
 
 The Realtime API knows DTMF on SIP only (openai-realtime.md §5.3), so the digits become a user message.
 """
 
-MAX_DIGITS = 64
-"""Digits that are collected before they are sent without waiting for more."""
+from offhook.bridge.plan import Dtmf
 
 
 class Keypad:
     """Digits of one call that the model does not know of yet."""
 
-    def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
-        self._digits = ""
+    def __init__(self, settings: Dtmf) -> None:
+        self._settings = settings
+        self._keys = ""
         self._due: float | None = None
+
+    def __repr__(self) -> str:
+        return f"Keypad({len(self._keys)} keys)"
 
     def press(self, digit: str, now: float) -> None:
         """The caller pressed a key: one of 0-9, *, # (A-D where a phone has them)."""
-        if digit == "#" or len(self._digits) >= MAX_DIGITS - 1:
-            self._due = now
-        else:
-            self._due = now + self._timeout
-        if digit != "#" or not self._digits:
-            self._digits += digit
+        settings = self._settings
+        self._keys += digit
+        complete = digit == settings.terminator or len(self._keys) >= settings.max_digits
+        self._due = now if complete else now + settings.timeout
 
     def take(self, now: float) -> str:
-        """The digits, if they are complete; empty otherwise."""
+        """The digits, if they are complete; empty otherwise. A terminator without digits stands for itself."""
         if self._due is None or now < self._due:
             return ""
-        digits, self._digits, self._due = self._digits, "", None
-        return digits
+        keys, terminator = self.clear(), self._settings.terminator
+        return keys if terminator is None else keys.replace(terminator, "") or terminator
 
-    def clear(self) -> None:
-        """Forget what was collected."""
-        self._digits, self._due = "", None
+    def clear(self) -> str:
+        """Forget what was collected, and return the keys as they were pressed."""
+        keys, self._keys, self._due = self._keys, "", None
+        return keys
 
     def next_timer(self) -> float | None:
         """When the collected digits are complete for want of another."""

@@ -26,6 +26,16 @@ FILLER = "filler"
 """The agent is to say that it takes a moment, since tools run."""
 NO_INPUT = "no_input"
 """The caller has been silent for too long."""
+DIGITS_STARTED = "digits_started"
+"""The agent waits for digits that it asked for."""
+DIGITS_ENDED = "digits_ended"
+"""They are complete, or will not come."""
+SECRET_STARTED = "secret_started"  # noqa: S105 - no password
+"""From here to `SECRET_ENDED` the caller may enter secret digits: nothing of them is to be recorded. Like the time
+between `PAUSED` and `RESUMED`, which may be a secure pause."""
+SECRET_ENDED = "secret_ended"  # noqa: S105
+CONFIRMATION = "confirmation"
+"""A tool was not run, since the caller has to say yes first."""
 TOOL_STARTED = "tool_started"
 TOOL_FINISHED = "tool_finished"
 OUTPUT_REFUSED = "output_refused"

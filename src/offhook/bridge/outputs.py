@@ -1,6 +1,6 @@
 """The output variables of one call: declared names only, always texts, always complete, bounded."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -18,12 +18,17 @@ cut at 56,000 without knowing what matters."""
 class OutputVariables:
     """Values by declared name; they begin with the defaults.
 
+    Args:
+        declared: What there is.
+        scrub: Takes out of a value what must not leave the call.
+
     Attributes:
         values: What the flow gets, as things stand.
     """
 
-    def __init__(self, declared: Mapping[str, OutputVariable]) -> None:
+    def __init__(self, declared: Mapping[str, OutputVariable], scrub: Callable[[str], str] = str) -> None:
         self._declared = declared
+        self._scrub = scrub
         self.values = {name: clean(variable.default) for name, variable in declared.items()}
 
     def set(self, given: Mapping[str, object]) -> str | None:
@@ -37,10 +42,12 @@ class OutputVariables:
         texts: dict[str, str] = {}
         for name, value in given.items():
             text = _text(value)
-            problem = "cannot be written as text" if text is None else misfit(self._declared[name], text)
-            if text is None or problem is not None:
+            if text is None:
+                return f"{name} cannot be written as text"
+            texts[name] = self._scrub(text)
+            problem = misfit(self._declared[name], texts[name])
+            if problem is not None:
                 return f"{name} {problem}"
-            texts[name] = text
         if wire_size({**self.values, **texts}) > MAX_OUTPUTS_BYTES:
             return f"all outputs together would have more than {MAX_OUTPUTS_BYTES} bytes; write shorter ones"
         self.values.update(texts)

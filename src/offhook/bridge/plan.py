@@ -82,6 +82,19 @@ class Filler(msgspec.Struct, frozen=True, kw_only=True):
     """In turn, the last one over and over; there is one at least when `after` is set."""
 
 
+class Dtmf(msgspec.Struct, frozen=True, kw_only=True):
+    """Digits that the caller enters without being asked for them by `collect_digits`."""
+
+    timeout: float = 1.5
+    """Seconds without a further digit after which they go to the model."""
+    terminator: str | None = "#"
+    """Key that sends them at once; None = there is none."""
+    max_digits: int = 64
+    """So many are sent without waiting for more."""
+    interrupt: bool = True
+    """A key stops the agent's speech, as a word would."""
+
+
 class CollectDigits(msgspec.Struct, frozen=True, kw_only=True):
     """How `collect_digits` works for this agent."""
 
@@ -93,6 +106,8 @@ class CollectDigits(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds for all of them."""
     secret_tool: str | None = None
     """Name of the tool that gets secret digits; None = the agent may not ask for secrets."""
+    tells_purpose: bool = True
+    """The tool is told what the digits are for, too."""
 
 
 class ToolPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,8 +146,7 @@ class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
     """None: the model cannot ask for digits."""
     approved_mcp: frozenset[tuple[str, str]] = frozenset()
     """Server label and tool name (`*` = any) of the MCP calls that OpenAI may make when it asks for leave."""
-    dtmf_timeout: float = 1.5
-    """Seconds without a further digit after which collected DTMF digits go to the model; `#` sends them at once."""
+    dtmf: Dtmf = Dtmf()
     bot_turn_response: bool = False
     """Tell Genesys the text of each agent turn in a `bot_turn_response` event."""
     goodbye: Prompt | None = None

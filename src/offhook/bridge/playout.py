@@ -282,6 +282,11 @@ class Playout:
         stretches = (stretch for item in self._items if item.protected for stretch in item.stretches)
         return any(start < self.sent and end > playhead for start, end in stretches)
 
+    def heard_ms(self, item_id: str, now: float) -> int:
+        """Milliseconds of an item that were played, as reckoned, while it is in the ledger; 0 for any other."""
+        playhead = self.playhead.at(now)
+        return sum(item.heard(playhead).heard_ms for item in self._items if item.item_id == item_id)
+
     def begun(self, item_id: str) -> bool | None:
         """Some of the item has left for Genesys; None for an item that is over, or was never here."""
         return next((item.stretches[0][0] < self.sent for item in self._items if item.item_id == item_id), None)

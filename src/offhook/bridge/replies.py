@@ -50,6 +50,11 @@ class Replies:
         self._caller_speaking = True
         self._caller_until = None
 
+    def caller_unheard(self) -> None:
+        """What the caller was saying was taken back: no turn will come of it."""
+        self._caller_speaking = False
+        self._caller_until = None
+
     def caller_stopped(self, now: float) -> None:
         """The caller's turn is over; the server's own answer is on its way."""
         self._caller_speaking = False

@@ -11,7 +11,14 @@ from offhook.tools.base import (
     ToolSource,
     ToolUnavailable,
 )
-from offhook.tools.call_control import CALL_CONTROL, END_CALL, ESCALATE, RESERVED_NAMES, SET_OUTPUTS
+from offhook.tools.call_control import (
+    CALL_CONTROL,
+    COLLECT_DIGITS,
+    END_CALL,
+    ESCALATE,
+    RESERVED_NAMES,
+    SET_OUTPUTS,
+)
 from offhook.tools.data_action import DataAction
 from offhook.tools.python import ImportedTool, PythonTool, import_tool, tool
 from offhook.tools.resources import ToolResources
@@ -22,6 +29,7 @@ from offhook.tools.toolset import ToolSet
 
 __all__ = [
     "CALL_CONTROL",
+    "COLLECT_DIGITS",
     "END_CALL",
     "ESCALATE",
     "RESERVED_NAMES",

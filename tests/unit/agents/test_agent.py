@@ -214,7 +214,7 @@ def test_settings(setting: str, value: object, check: Callable[[Any], bool]) -> 
         ("inputs", {"A\nB": {}}, ("inputs", "A\nB", "[key]")),
         ("outputs", {"offhook_call_id": {}}, ("outputs", "offhook_call_id", "[key]")),
         ("speed", 0.1, ("speed",)),
-        ("dtmf_timeout", 0, ("dtmf_timeout",)),
+        ("dtmf", {"timeout": 0}, ("dtmf", "timeout")),
     ],
 )
 def test_settings_that_cannot_be(setting: str, value: object, loc: tuple[int | str, ...]) -> None:

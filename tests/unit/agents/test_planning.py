@@ -8,7 +8,7 @@ from openai.types.realtime import RealtimeSessionCreateRequest
 from offhook.agents import Agent, ConnectorPath, PlanError, call_context, plan_call
 from offhook.agents.session_config import decided_here
 from offhook.audiohook import Media, OpenParameters, Participant
-from offhook.bridge.plan import CallPlan, OutputVariable, Prompt
+from offhook.bridge.plan import CallPlan, Dtmf, OutputVariable, Prompt
 from offhook.realtime import AudioConfig, AudioInput, SessionConfig
 from offhook.tools import ToolSet
 from tests.unit.tools import sample
@@ -148,8 +148,9 @@ def test_no_greeting() -> None:
 
 
 def test_the_rest_of_the_plan() -> None:
-    made = plan(mode="listen", dtmf_timeout=3, bot_turn_response=False)
-    assert (made.agent, made.mode, made.dtmf_timeout, made.bot_turn_response) == ("support", "listen", 3, False)
+    made = plan(mode="listen", dtmf={"timeout": 3, "terminator": None}, bot_turn_response=False)
+    assert (made.agent, made.mode, made.bot_turn_response) == ("support", "listen", False)
+    assert made.dtmf == Dtmf(timeout=3, terminator=None)
 
 
 def test_required_inputs() -> None:

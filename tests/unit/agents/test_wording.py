@@ -15,6 +15,8 @@ from offhook.tools import CallContext
 
 SOUND = bytes(range(100)) * 16
 
+RUNS = "; paths count from where offhook runs"
+
 
 @pytest.fixture(autouse=True)
 def _forget_recordings() -> None:
@@ -101,8 +103,8 @@ class TestRecordings:
         assert self.problem(recording) == "a recording has up to 1000 bytes"
 
     def test_what_cannot_be_read(self, tmp_path: Path) -> None:
-        assert self.problem(str(tmp_path / "none.wav")) == "cannot be read (No such file or directory); paths count from where offhook runs"
-        assert self.problem(str(tmp_path)) == "cannot be read (Is a directory); paths count from where offhook runs"
+        assert self.problem(str(tmp_path / "none.wav")) == f"cannot be read (No such file or directory){RUNS}"
+        assert self.problem(str(tmp_path)) == f"cannot be read (Is a directory){RUNS}"
         assert self.problem("a\0b") == "embedded null byte"
 
 

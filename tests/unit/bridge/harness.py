@@ -4,6 +4,7 @@ import base64
 import heapq
 import itertools
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -329,8 +330,8 @@ class Harness:
         self.call.realtime_lost(code, reason, self.now)
         self._settle()
 
-    def tool_result(self, output: str = '{"status":"shipped"}', call: str = "call_1") -> None:
-        self.call.tool_result(call, ToolOutcome(output=output), self.now)
+    def tool_result(self, output: str = '{"status":"shipped"}', call: str = "call_1", **more: Any) -> None:
+        self.call.tool_result(call, ToolOutcome(output=output, **more), self.now)
         self._settle()
 
     def end(self, outcome: str = "limit", reason: str = "max_duration", info: str = "OH-X the time is over") -> None:
@@ -450,6 +451,11 @@ class Harness:
             self.at(self.way, action)
         else:
             action()
+
+
+def shown(*things: object) -> str:
+    """All that can be read of something, but for lengths and times, whose digits mean nothing."""
+    return re.sub(r"((_ms|seconds|at)\W{1,3}|DURATION_S': ')[\d.]+", "", repr(things))
 
 
 def within_budget(times: list[float], rate: float = 5.0, burst: float = 25.0) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from offhook.bridge import CallEnded, CallPlan, Prompt, ToolOutcome
 from offhook.bridge.filler import Fillers
-from offhook.bridge.plan import Filler, NoInput
+from offhook.bridge.plan import Dtmf, Filler, NoInput
 from offhook.bridge.silence import Silence
 from tests.unit.bridge.exits import ASIDE, GOODBYE, SENTENCE, Exit
 from tests.unit.bridge.harness import START, plan, speech
@@ -85,7 +85,7 @@ class TestCaller:
             assert call.of(CallEnded) == []
 
     def test_who_is_entering_digits_is_not_asked(self) -> None:
-        call = ready(msgspec.structs.replace(SILENT, dtmf_timeout=AFTER + 3))
+        call = ready(msgspec.structs.replace(SILENT, dtmf=Dtmf(timeout=AFTER + 3)))
         call.advance(1)
         call.genesys("dtmf", digit="1")
         call.advance(AFTER + 2.9)

@@ -182,3 +182,10 @@ def test_set_outputs() -> None:
     assert harness.variables["INTENT"] == "order"
     assert harness.variables["ESCALATE"] == "false"
     assert "COLOUR" not in harness.variables
+
+
+def test_outputs_of_a_tool_that_do_not_fit() -> None:
+    harness = called(Harness(plan()), "order_status")
+    harness.tool_result("shipped", outputs={"COLOUR": "red"})
+    assert outputs(harness)[0]["output"].startswith("shipped\n(outputs were not set: unknown names: COLOUR")
+    assert "output_refused" in harness.moments

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offhook.bridge.caller_audio import MAX_HELD, CallerAudio
+from offhook.bridge.caller_audio import MAX_HELD, PAUSED, SECRET, CallerAudio
 
 SILENCE_200_MS = b"\xff" * 1600
 
@@ -33,15 +33,16 @@ def test_the_oldest_goes_when_too_much_is_held() -> None:
 
 def test_silence_at_real_time_while_paused() -> None:
     audio = opened()
-    audio.pause(20.0)
+    audio.mute(PAUSED, 20.0)
     assert audio.paused
+    assert audio.muted
     assert audio.receive(b"secret") == b""
     sent = b""
     while (due := audio.next_timer()) is not None and due <= 25.0:
         sent += audio.handle_timer(due)
     assert len(sent) == pytest.approx(5 * 8000, abs=1600)
     assert set(sent) == {0xFF}
-    audio.resume()
+    audio.unmute(PAUSED)
     assert audio.next_timer() is None
     assert audio.handle_timer(30.0) == b""
     assert audio.receive(b"back") == b"back"
@@ -49,7 +50,7 @@ def test_silence_at_real_time_while_paused() -> None:
 
 def test_a_late_timer_catches_up_within_bounds() -> None:
     audio = opened()
-    audio.pause(20.0)
+    audio.mute(PAUSED, 20.0)
     assert audio.handle_timer(20.1) == b""
     assert audio.handle_timer(20.65) == SILENCE_200_MS * 3
     assert audio.next_timer() == pytest.approx(20.8)
@@ -62,7 +63,7 @@ def test_a_late_timer_catches_up_within_bounds() -> None:
 def test_paused_before_the_model_listens() -> None:
     audio = CallerAudio()
     audio.receive(b"before")
-    audio.pause(5.0)
+    audio.mute(PAUSED, 5.0)
     assert audio.next_timer() is None
     audio.receive(b"secret")
     assert audio.open(10.0) == b"before"
@@ -71,12 +72,12 @@ def test_paused_before_the_model_listens() -> None:
 
 def test_nothing_after_the_stop() -> None:
     audio = opened()
-    audio.pause(20.0)
+    audio.mute(PAUSED, 20.0)
     audio.stop()
     assert audio.next_timer() is None
-    audio.resume()
+    audio.unmute(PAUSED)
     assert audio.receive(b"talk") == b""
-    audio.pause(30.0)
+    audio.mute(PAUSED, 30.0)
     assert audio.next_timer() is None
 
 
@@ -86,3 +87,19 @@ def test_stopped_before_the_model_listens() -> None:
     audio.stop()
     assert audio.open(10.0) == b""
     audio.stop()
+
+
+def test_muted_until_the_last_reason_is_gone() -> None:
+    audio = opened()
+    audio.mute(SECRET, 20.0)
+    assert (audio.muted, audio.paused) == (True, False)
+    audio.mute(PAUSED, 20.1)
+    assert audio.next_timer() == pytest.approx(20.2), "the silence goes on as it began"
+    audio.unmute(SECRET)
+    assert (audio.muted, audio.paused) == (True, True)
+    assert audio.receive(b"secret") == b""
+    assert audio.handle_timer(20.2) == SILENCE_200_MS
+    audio.unmute(PAUSED)
+    assert (audio.muted, audio.paused) == (False, False)
+    assert audio.receive(b"back") == b"back"
+    assert audio.next_timer() is None

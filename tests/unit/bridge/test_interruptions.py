@@ -404,3 +404,20 @@ class TestOddities:
         judge = Judge(min_speech=0.3, detection=detection)
         judge.start()
         assert judge.it.next_timer() == pytest.approx(judge.now + 0.3 + 0.5 + LATENESS)
+
+
+def test_what_is_said_may_be_taken_back() -> None:
+    judge = Judge(resume=True)
+    assert judge.start() == [STOP]
+    judge.it.taken_back()
+    assert judge.verdicts() == [GO_ON]
+    assert judge.it.idle
+    assert judge.it.next_timer() is None
+
+
+def test_what_was_committed_stays() -> None:
+    judge = Judge(min_speech=0.5)
+    judge.start()
+    judge.it.committed("u1", judge.now, busy=True)
+    judge.it.taken_back()
+    assert not judge.it.idle

@@ -2,7 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -10,9 +10,9 @@ import pytest
 from offhook import realtime as rt
 from offhook.bridge import CallPlan, Prompt, control, prompts
 from offhook.bridge.answers import GREETING, NOTICE, Answers
-from offhook.bridge.keypad import MAX_DIGITS, Keypad, as_text
+from offhook.bridge.keypad import Keypad, as_text
 from offhook.bridge.outputs import OutputVariables
-from offhook.bridge.plan import OutputVariable
+from offhook.bridge.plan import Dtmf, OutputVariable
 from offhook.bridge.retries import DELAYS, Retries
 from offhook.bridge.state import TRANSITIONS, CallState, edges
 from offhook.realtime import RealtimeSession
@@ -20,8 +20,8 @@ from offhook.realtime.state import SessionState
 from tests.unit.bridge.harness import plan, session
 
 
-def pressed(digits: str, now: float = 10.0) -> Keypad:
-    keypad = Keypad(1.5)
+def pressed(digits: str, now: float = 10.0, **settings: Any) -> Keypad:
+    keypad = Keypad(Dtmf(**settings))
     for digit in digits:
         keypad.press(digit, now)
     return keypad
@@ -47,12 +47,24 @@ class TestKeypad:
         assert pressed("*A").take(11.5) == "*A"
 
     def test_complete_when_there_are_many(self) -> None:
-        assert pressed("1" * MAX_DIGITS).take(10.0) == "1" * MAX_DIGITS
+        assert pressed("1" * 64).take(10.0) == "1" * 64
+        assert pressed("123", max_digits=3).take(10.0) == "123"
+        assert pressed("7", max_digits=1).take(10.0) == "7"
+
+    def test_another_terminator_or_none(self) -> None:
+        assert pressed("4#2*", terminator="*").take(10.0) == "4#2"
+        keypad = pressed("42#", terminator=None)
+        assert keypad.take(10.0) == ""
+        assert keypad.take(11.5) == "42#"
 
     def test_clear(self) -> None:
         keypad = pressed("12")
-        keypad.clear()
+        keypad.press("#", 11.0)
+        assert keypad.clear() == "12#"
         assert keypad.take(99.0) == ""
+
+    def test_nobody_reads_the_digits_in_a_log(self) -> None:
+        assert repr(pressed("4711")) == "Keypad(4 keys)"
 
     def test_text(self) -> None:
         assert as_text("1234") == "The caller pressed 1 2 3 4 on the keypad."

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from offhook.audiohook import pacing, server
-from offhook.bridge import CallPlan
+from offhook.bridge import plan
 from offhook.bridge.playout import Pace
 from offhook.config import Config
 from offhook.httpsig import NonceMemory
@@ -37,8 +37,9 @@ def value(path: str) -> object:
     if path == "httpsig.NonceMemory":
         return inspect.signature(NonceMemory).parameters["capacity"].default
     module, _, name = path.rpartition(".")
-    if module.endswith(".CallPlan"):
-        defaults = {field.name: field.default for field in msgspec.structs.fields(CallPlan)}
+    if module.startswith("bridge.plan."):
+        struct = getattr(plan, module.rpartition(".")[2])
+        defaults = {field.name: field.default for field in msgspec.structs.fields(struct)}
         return defaults[name]
     constant: object = getattr(importlib.import_module(f"offhook.{module}"), name)
     return constant

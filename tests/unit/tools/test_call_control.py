@@ -1,10 +1,12 @@
-from offhook.bridge import control
-from offhook.tools import CALL_CONTROL, END_CALL, ESCALATE, SET_OUTPUTS, call_control
+from offhook.bridge import collection, control
+from offhook.tools import CALL_CONTROL, COLLECT_DIGITS, END_CALL, ESCALATE, RESERVED_NAMES, SET_OUTPUTS, call_control
 
 
 def test_the_names_are_those_that_the_bridge_acts_on() -> None:
     assert (END_CALL, ESCALATE, SET_OUTPUTS) == (control.END_CALL, control.ESCALATE, control.SET_OUTPUTS)
+    assert collection.COLLECT_DIGITS == COLLECT_DIGITS
     assert {END_CALL, ESCALATE, SET_OUTPUTS} == CALL_CONTROL
+    assert {*CALL_CONTROL, COLLECT_DIGITS} == RESERVED_NAMES
 
 
 def test_end_call() -> None:
@@ -19,6 +21,14 @@ def test_escalate() -> None:
     assert definition.name == "escalate"
     assert definition.parameters["required"] == ["reason"]
     assert list(definition.parameters["properties"]) == ["reason", "target"]
+
+
+def test_collect_digits() -> None:
+    definition = call_control.collect_digits(secret=True)
+    assert definition.name == "collect_digits"
+    assert list(definition.parameters["properties"]) == ["purpose", "length", "secret"]
+    assert definition.parameters["properties"]["length"]["maximum"] == collection.MAX_DIGITS
+    assert list(call_control.collect_digits(secret=False).parameters["properties"]) == ["purpose", "length"]
 
 
 def test_set_outputs() -> None:
