@@ -167,7 +167,7 @@ tls: {cert: x}
         "x.yaml:22:34: OH-CONF-10 agents.support.tools[2]: no.such:thing cannot be imported "
         "(ModuleNotFoundError: No module named 'no')",
         "x.yaml:22:61: OH-CONF-10 agents.support.tools[3]: there is no tool of this name; "
-        "named tools are end_call and escalate",
+        "named tools are end_call, escalate, collect_digits",
         "x.yaml:23:42: OH-CONF-05 agents.support.turn_detection.eagernes: there is no such setting; "
         "did you mean eagerness?",
         "x.yaml:24:16: OH-CONF-05 agents.support.greeting.txt: there is no such setting; did you mean text?",
