@@ -31,11 +31,9 @@ from offhook.bridge.collection import COLLECT_DIGITS
 from offhook.bridge.commands import Command, RecordMoment, RecordTurn, ToolOutcome, Turn
 from offhook.bridge.digits import Digits
 from offhook.bridge.ending import Ending
-from offhook.bridge.filler import Fillers
 from offhook.bridge.hosted_calls import HostedCalls
 from offhook.bridge.keypad import as_text
 from offhook.bridge.language import changed_settings
-from offhook.bridge.limits import Limits
 from offhook.bridge.outputs import OutputVariables
 from offhook.bridge.plan import CallPlan, Prompt
 from offhook.bridge.playhead import BYTES_PER_SECOND
@@ -43,10 +41,10 @@ from offhook.bridge.playout import PACKET, REPORTED, Playout
 from offhook.bridge.prompts import GOODBYE as MODELS_GOODBYE
 from offhook.bridge.prompts import HANDOVER
 from offhook.bridge.secrets import Secrets
-from offhook.bridge.silence import Silence
 from offhook.bridge.summary import Summary
 from offhook.bridge.tool_calls import EndWish, ToolCalls
 from offhook.bridge.transcript import Transcript
+from offhook.bridge.watch import Watch
 from offhook.realtime import RealtimeSession, SessionConfig
 from offhook.realtime.cost import cost
 
@@ -101,11 +99,7 @@ class Conversation:
             self._on_turn,
             self.tool_calls.confirmations.no_words,
         )
-        self._silence = Silence(plan.no_input)
-        self._fillers = Fillers(plan.filler)
-        self._limits = Limits(plan.limits, now)
-        self._caller_speaking = False
-        self._quiet_from = now  # nothing was heard or done since, as far as this side of the playout goes
+        self._watch = Watch(plan, self._agent, self._answers, self.playout, self.caller_audio, now)
         self._hosted = HostedCalls(plan.approved_mcp, self.realtime, self._answers.replies, self._moment)
         self._openings: deque[tuple[str, Prompt]] = deque()  # what the agent says of itself before all else
         self._ready_by = now + SETUP_LIMIT
@@ -153,8 +147,8 @@ class Conversation:
         if self.ending or not self.digits.press(digit, now):
             return
         self._moment(moments.DTMF, now)
-        self._quiet_from = now
-        self._silence.heard()
+        self._watch.stir(now)
+        self._watch.caller_heard()
         self._caller_began(self.digits.turn_id, now)
         if self._agent.speaking is None or not self.digits.keep(now):
             self._stop_for_key(now)
@@ -173,7 +167,7 @@ class Conversation:
         """The caller is back."""
         self.caller_audio.unmute(PAUSED)
         self.digits.resume(now)
-        self._quiet_from = now
+        self._watch.stir(now)
         self._moment(moments.RESUMED, now)
 
     def change_language(self, plan: CallPlan, now: float) -> None:
@@ -191,8 +185,7 @@ class Conversation:
         )
         before, self.plan = self.plan, spoken
         self._answers.plan = spoken
-        self._silence.settings, self._fillers.settings = spoken.no_input, spoken.filler
-        self._limits.settings = spoken.limits
+        self._watch.change(spoken)
         if self.ready:
             self._update_session(before.session)
 
@@ -217,10 +210,10 @@ class Conversation:
 
     def tool_result(self, call_id: str, outcome: ToolOutcome, now: float) -> None:
         """The output of a tool; an unknown call, or one answered before, is ignored."""
-        self._quiet_from = now
+        self._watch.stir(now)
         wish = self.tool_calls.finish(call_id, outcome, now)
         if not self._answers.replies.waits_for_tools:
-            self._fillers.reset()
+            self._watch.tools_done()
         if wish is not None and self.ending is None:
             self._end_for_the_agent(wish, None, now)
         self._ask_if_due(now)
@@ -324,17 +317,16 @@ class Conversation:
         if self.ending is not None:
             times += (self.ending.due_at(self.playout), self.ending.goodbye_by)
         elif self.ready:
-            quiet = self._quiet_since()
             times += (
-                self.digits.next_timer(quiet),
+                self.digits.next_timer(self._watch.quiet_since()),
                 self._answers.next_timer(),
                 self._hosted.next_timer(),
-                self._limits.next_timer(),
-                self._fillers.due_at(quiet, waiting=self._tools_run),
-                self._silence.due_at(self._idle_since(quiet)),
+                self._watch.limits.next_timer(),
+                self._watch.filler_at(tools_run=self._tools_run),
+                self._watch.silence_at(busy=self._busy),
             )
         else:
-            times += (self._ready_by, self._limits.ends_at)
+            times += (self._ready_by, self._watch.limits.ends_at)
         return min((at for at in times if at is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
@@ -358,49 +350,37 @@ class Conversation:
             self._break_silence(now)
             self._check_limits(now)
 
-    def _quiet_since(self) -> float | None:
-        """Since when neither side is heard and nothing of the model is on its way; None = something is."""
-        if self._caller_speaking or self.caller_audio.paused or self.playout.queued or self._agent.held:
-            return None
-        if self._agent.speaking is not None or self._answers.expected:
-            return None
-        return max(self._quiet_from, self.playout.played_at())
-
     @property
     def _tools_run(self) -> bool:
         """The caller waits for a tool, and not a tool for the caller."""
         return self._answers.replies.waits_for_tools and not self.digits.collecting
 
-    def _idle_since(self, quiet_since: float | None) -> float | None:
-        """The same, with nothing going on behind the scenes either: the caller is the one to speak."""
-        busy = self._answers.replies.waits_for_tools or self.digits.keypad.next_timer() is not None
-        return None if busy else quiet_since
+    @property
+    def _busy(self) -> bool:
+        """Something goes on behind the scenes: the caller is not the one to speak."""
+        return self._answers.replies.waits_for_tools or self.digits.keypad.next_timer() is not None
 
     def _break_silence(self, now: float) -> None:
         """The agent says something when nobody has for too long."""
-        quiet = self._quiet_since()
-        filler = self._fillers.due_at(quiet, waiting=self._tools_run)
-        if filler is not None and now >= filler:
-            self._quiet_from = now
+        if (filler := self._watch.take_filler(now, tools_run=self._tools_run)) is not None:
             self._moment(moments.FILLER, now)
-            self._say(FILLER, self._fillers.take(), now)
-        silence = self._silence.due_at(self._idle_since(quiet))
-        if silence is not None and now >= silence:
-            self._quiet_from = now
+            self._say(FILLER, filler, now)
+        if (silence := self._watch.take_silence(now, busy=self._busy)) is not None:
+            prompt, last = silence
             self._moment(moments.NO_INPUT, now)
-            if (prompt := self._silence.take()) is not None:
-                self._say(NO_INPUT, prompt, now)
+            if last:
+                self._stop_for_limit(NO_INPUT, prompt, now)
             else:
-                self._stop_for_limit("no_input", self._silence.settings.goodbye, now)
+                self._say(NO_INPUT, prompt, now)
 
     def _check_limits(self, now: float) -> None:
         """End the call when it has lasted long enough, and tell the model shortly before."""
         if self.ending is not None:
             return
-        reason = self._limits.reached(now, self.cost)
+        reason = self._watch.limits.reached(now, self.cost)
         if reason is not None:
             self._stop_for_limit(reason, self.plan.limits.goodbye, now)
-        elif self.ready and (warning := self._limits.warning(now)) is not None:
+        elif self.ready and (warning := self._watch.limits.warning(now)) is not None:
             self.realtime.send_item(realtime.system_message(warning))
 
     @property
@@ -415,7 +395,7 @@ class Conversation:
         self.ready = True
         self._moment(moments.AI_READY, now)
         self._update_session(self.realtime.config)
-        self._quiet_from = now
+        self._watch.stir(now)
         self._agent.tell_pending()
         # The greeting is asked for first: if the caller has spoken already, turn detection interrupts it by itself.
         openings = ((NOTICE, self.plan.notice), (GREETING, self.plan.greeting))
@@ -456,7 +436,7 @@ class Conversation:
         self._moment(moments.CALLER_STARTED, now)
         self.digits.speech_began()
         self._caller_began(event.item_id, now)
-        self._caller_speaking = True
+        self._watch.caller_speaking = True
         self._caller.started(event, now)
 
     def _caller_began(self, turn_id: str, now: float) -> None:
@@ -466,13 +446,13 @@ class Conversation:
     def _unhear(self, now: float) -> None:
         """Nothing that the server has of the caller may become a turn: they are about to enter secret digits."""
         self.realtime.clear_input()
-        self._caller_speaking = False
+        self._watch.caller_speaking = False
         self._caller.unheard(now)
 
     def _on_speech_stopped(self, event: realtime.SpeechStopped, now: float) -> None:
         self._moment(moments.CALLER_STOPPED, now)
-        self._caller_speaking = False
-        self._quiet_from = now
+        self._watch.caller_speaking = False
+        self._watch.stir(now)
         self._caller.stopped(event, now)
 
     def _on_timed_out(self, event: realtime.InputTimedOut, now: float) -> None:
@@ -494,8 +474,8 @@ class Conversation:
     def _on_turn(self, now: float) -> None:
         """The caller has really said something."""
         self.digits.speech_over(now)
-        self._silence.heard()
-        self._limits.turn()
+        self._watch.caller_heard()
+        self._watch.limits.turn()
         self._check_limits(now)
 
     def _on_transcript_failed(self, event: realtime.InputTranscriptFailed, now: float) -> None:
@@ -524,9 +504,9 @@ class Conversation:
         if self.digits.release(now, said=self._agent.speaking is None):
             self._stop_for_key(now)
         turn, collecting = self.digits.turn_id, self.digits.collecting
-        owed = self.digits.advance(now, self._quiet_since())
+        owed = self.digits.advance(now, self._watch.quiet_since())
         if collecting and not self.digits.collecting:
-            self._quiet_from = now  # from here on it is the agent who keeps the caller waiting
+            self._watch.stir(now)  # from here on it is the agent who keeps the caller waiting
         digits = self.digits.take(now)
         if digits:
             self.realtime.send_item(realtime.user_message(self.secrets.scrub(as_text(digits))))
@@ -572,7 +552,7 @@ class Conversation:
 
     def _on_response_ended(self, event: realtime.ResponseEnded, now: float) -> None:
         self._moment(moments.RESPONSE_ENDED, now, response_id=event.response_id, status=event.status)
-        self._quiet_from = now
+        self._watch.stir(now)
         response = self._agent.response_ended(event)
         self._hosted.response_ended(event)
         if self.ending is not None:
