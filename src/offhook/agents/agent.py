@@ -33,7 +33,7 @@ from offhook.agents.settings import (
 )
 from offhook.agents.wording import Language, PromptSetting, Template
 from offhook.bridge.outputs import MAX_OUTPUTS_BYTES, wire_size
-from offhook.tools import SET_OUTPUTS, Tool, ToolSource
+from offhook.tools import COLLECT_DIGITS, SET_OUTPUTS, Tool, ToolSource
 from offhook.tools.call_control import secret_tool_problem
 from offhook.tools.mcp import HostedMcp
 from offhook.tools.mcp_server import McpServer
@@ -186,9 +186,12 @@ def _undeclared_outputs(agent: Agent) -> Iterator[InitErrorDetails]:
 def _unknown_choice(agent: Agent) -> Iterator[InitErrorDetails]:
     """Find a tool that the model is to call and that the agent does not have, if all that it has is known by now."""
     choice = agent.tool_choice
-    if isinstance(choice, str) or not all(isinstance(entry, str | Tool) for entry in agent.tools):
+    if isinstance(choice, str) or not all(isinstance(entry, str | Tool | DigitsEntry) for entry in agent.tools):
         return
     names = [*agent.call_control, *(entry.definition.name for entry in agent.tool_entries if isinstance(entry, Tool))]
+    if agent.collect_digits is not None:
+        # What takes secret digits is not for the model.
+        names = [COLLECT_DIGITS, *(name for name in names if name != agent.collect_digits.secret_tool)]
     if agent.outputs:
         names.append(SET_OUTPUTS)
     if choice.name not in names:

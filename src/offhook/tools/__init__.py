@@ -23,7 +23,6 @@ from offhook.tools.data_action import DataAction
 from offhook.tools.python import ImportedTool, PythonTool, import_tool, tool
 from offhook.tools.resources import ToolResources
 from offhook.tools.runner import ToolLimits, ToolRunner
-from offhook.tools.scrubbing import scrub, secrets_in
 from offhook.tools.sources import ToolSources
 from offhook.tools.toolset import ToolSet
 
@@ -52,7 +51,5 @@ __all__ = [
     "ToolSources",
     "ToolUnavailable",
     "import_tool",
-    "scrub",
-    "secrets_in",
     "tool",
 ]

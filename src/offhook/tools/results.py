@@ -10,7 +10,6 @@ from pydantic_core import to_json, to_jsonable_python
 from offhook.bridge.commands import ToolOutcome
 from offhook.tools.base import ToolPolicy, ToolResult
 from offhook.tools.redaction import redact_text
-from offhook.tools.scrubbing import scrub
 
 #: Characters of an error that the model gets to read, and of a reason or target that a tool gives.
 MAX_ERROR_CHARS = 500
@@ -108,23 +107,3 @@ def error_text(problem: str) -> str:
 def error_outcome(problem: str) -> ToolOutcome:
     """Return an outcome that tells the model what went wrong."""
     return ToolOutcome(output=error_text(problem), failed=True)
-
-
-def scrubbed(outcome: ToolOutcome, secrets: frozenset[str]) -> ToolOutcome:
-    """Return an outcome without secrets: taken out of its texts, and output variables that hold one dropped."""
-    return ToolOutcome(
-        output=scrub(outcome.output, secrets),
-        outputs={name: value for name, value in outcome.outputs.items() if not _holds(value, secrets)},
-        end=outcome.end,
-        reason=scrub(outcome.reason, secrets),
-        target=scrub(outcome.target, secrets),
-        failed=outcome.failed,
-    )
-
-
-def _holds(value: object, secrets: frozenset[str]) -> bool:
-    try:
-        text = as_text(value)
-    except ValueError:  # no JSON, and nothing that an output variable could be
-        return True
-    return scrub(text, secrets) != text

@@ -16,8 +16,7 @@ from offhook.tools.arguments import ArgumentsCheck, BrokenSchema, parse_argument
 from offhook.tools.base import ArgumentsRefused, CallContext, Tool, ToolError, ToolResult, ToolUnavailable
 from offhook.tools.breaker import Breaker
 from offhook.tools.python import ImportedTool, PythonTool
-from offhook.tools.results import ResultRefused, error_outcome, error_text, outcome_of, readable, scrubbed
-from offhook.tools.scrubbing import secrets_in
+from offhook.tools.results import ResultRefused, error_outcome, error_text, outcome_of, readable
 
 BROKEN_SCHEMA = "OH-TOOL-04"
 LEFT_ALONE = "OH-TOOL-05"
@@ -158,13 +157,11 @@ class ToolRunner:
 
         A tool that does not heed its cancellation is left behind and not waited for.
         """
-        arguments = parse_arguments(command.arguments)
         try:
-            outcome = await self._run(command, arguments)
+            return await self._run(command, parse_arguments(command.arguments))
         except Exception as error:  # a tool whose policy cannot be read, or a fault of ours
             _log.error("tool_raised", tool="(unknown)", error=type(error).__name__)
-            outcome = error_outcome("the tool failed")
-        return scrubbed(outcome, secrets_in(arguments)) if command.secret else outcome
+            return error_outcome("the tool failed")
 
     async def _run(self, command: InvokeTool, arguments: dict[str, Any] | None) -> ToolOutcome:
         name, ready = command.name, self._tools.get(command.name)

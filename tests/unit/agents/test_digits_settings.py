@@ -166,6 +166,13 @@ def test_a_tool_that_is_known_later() -> None:
     assert (available.secret_tool, missing.secret_tool) == ("verify_pin", None)
 
 
+def test_the_tool_that_the_model_is_to_call() -> None:
+    collects = {"collect_digits": {"secret_tool": "verify_pin"}}
+    assert agent(verify_pin, collects, tool_choice={"name": "collect_digits"}).collect_digits is not None
+    with pytest.raises(ValidationError, match="the agent has no such tool"):
+        agent(verify_pin, collects, tool_choice={"name": "verify_pin"})
+
+
 def test_mistakes() -> None:
     assert problems(verify_pin, "collect_digits", {"collect_digits": {}}) == [
         ("collect_digits is listed twice", ("tools", 2))
