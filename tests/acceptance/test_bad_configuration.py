@@ -48,7 +48,7 @@ agents:
 """
 EXPECTED = (
     ("eu-centrl-1", "OH-CONF-08 genesys.region: ", "did you mean eu-central-1?"),
-    ("end_cal\n", "OH-CONF-10 agents.tools.tools[0]: ", "named tools are end_call and escalate"),
+    ("end_cal\n", "OH-CONF-10 agents.tools.tools[0]: ", "named tools are end_call, escalate, collect_digits"),
     ("{python:", "OH-CONF-10 agents.tools.tools[1]: ", "no_such_module:order_status cannot be imported"),
     ("{pyton:", "OH-CONF-10 agents.tools.tools[2]: ", "known are python, http, data_action"),
     ("ORDERID:", "OH-CONF-10 agents.outputs.tools[0].http.outputs.ORDERID: ", "did you mean ORDER_ID?"),

@@ -221,7 +221,8 @@ class FuzzedCall:
         # Who enters a secret is not heard; what comes then is late news of what they said before.
         talking = talking and conversation is not None and not conversation.digits.secret
         harness.ai.speech_started(f"caller_{self.count}", self.rng.choice((0, self.clock())))
-        plan = conversation.plan if conversation is not None else None
+        # Here a change of language may bring any plan; who stops the agent was settled when the call began.
+        plan = conversation._caller._plan if conversation is not None else None
         if talking and plan is not None and plan.interruptible and not plan.decides_interruptions and not harness.way:
             assert harness.playback.unplayed == 0 or not self.honest, "the agent talks on"
 
@@ -467,12 +468,11 @@ class FuzzedCall:
     def spares(self) -> bool:
         """After an interruption something may be heard of what was interrupted."""
         conversation = self.harness.call.conversation
-        plan = conversation.plan if conversation is not None else None
-        return (
-            plan is not None
-            and plan.decides_interruptions
-            and (plan.barge_in.resume or (plan.greeting is not None and plan.greeting.protected))
-        )
+        if conversation is None:
+            return False
+        # What was said counts, not what the plan says now: it may have changed with the language.
+        said = conversation._answers._said.values()
+        return conversation.plan.barge_in.resume or any(prompt.protected for prompt in said)
 
 
 def _prompt(rng: random.Random) -> Prompt:

@@ -16,6 +16,8 @@ START_DELAY = 0.1
 """First guess, in seconds, of the time from our packet to its playing; learned from `playback_started` then."""
 MAX_START_DELAY = 0.7
 """A peer that reports its playing may take this long, in seconds, to begin; until then nothing counts as played."""
+LATEST_REPORT = MAX_START_DELAY + 0.3
+"""Seconds from a packet to the report that its run has begun, at most."""
 STALE = 0.5
 """Seconds after the reckoned end during which Genesys may still be playing if it has not said `playback_completed`."""
 DOUBT = 150 * BYTES_PER_MS
@@ -45,6 +47,7 @@ class Playhead:
         self._anchor_time = 0.0
         self._run_sent_at = 0.0
         self._confirmed = False  # `playback_started` of this run is here
+        self._first = (0, 0.0)  # offset of the first run that a first report may be about, and when it was sent
         self._start_delay = START_DELAY
         self._sends: deque[tuple[float, int]] = deque(maxlen=32)  # when, and the offset of the first byte
 
@@ -71,6 +74,8 @@ class Playhead:
         """A packet leaves now; True when a new run begins with it."""
         begins = self.unplayed(now) == 0
         if begins:
+            if now > self._first[1] + LATEST_REPORT:
+                self._first = (self.sent, now)
             self._anchor = self.sent
             self._anchor_time = now + self._start_delay
             self._run_sent_at = now
@@ -88,6 +93,9 @@ class Playhead:
         """`playback_started` arrived: this is where the playhead stands, and how long the way takes."""
         if self._confirmed or self.sent == self._anchor:
             return  # of a run that was flushed meanwhile, or said twice
+        if not self.reports and now <= self._first[1] + LATEST_REPORT:
+            # The first report of all: what was taken for played by then may only be beginning to play.
+            self._anchor, self._run_sent_at = self._first
         began = max(now - self.way, self._run_sent_at)
         delay = min(began - self._run_sent_at, MAX_START_DELAY)
         self._start_delay = (self._start_delay + delay) / 2 if self.reports else delay
@@ -120,6 +128,7 @@ class Playhead:
         self._anchor = self.sent
         self._anchor_time = now
         self._confirmed = False
+        self._first = (self.sent, now - LATEST_REPORT - 1)  # what was sent before is gone
         self.completed = True
         self._sends.clear()
 

@@ -179,3 +179,23 @@ def test_a_report_that_crossed_a_packet_speaks_of_what_was_there_when_it_left() 
     head.ran_out(10.4)
     assert not head.completed
     assert head.unplayed(10.4) == PACKET
+
+
+def test_the_first_report_is_about_the_first_run() -> None:
+    # Two short answers were sent and taken for played when the peer, slow for once, begins with the first.
+    head = sent((10.0, 200), (10.5, 400))
+    assert head.unplayed(10.7) == 300 * MS
+    head.started(10.7)
+    assert head.unplayed(10.7) == 600 * MS
+    assert head.at(10.9) == 200 * MS
+
+
+def test_what_was_flushed_or_sent_long_ago_is_not_what_a_first_report_is_about() -> None:
+    head = sent((10.0, 200), (12.0, 400))
+    head.started(12.3)
+    assert head.unplayed(12.3) == 400 * MS
+    head = sent((10.0, 200))
+    head.flush(10.2)
+    head.send(400 * MS, 10.4)
+    head.started(10.6)
+    assert head.unplayed(10.6) == 400 * MS

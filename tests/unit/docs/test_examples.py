@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,6 +41,7 @@ def _at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     # Where the pages run their commands; `module:attribute` is looked for there.
     monkeypatch.chdir(ROOT)
     monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.delitem(sys.modules, "shop", raising=False)  # of another test
     for name in ("GENESYS_API_KEY", "GENESYS_CLIENT_SECRET", "OPENAI_API_KEY", "OFFHOOK_LISTEN"):
         monkeypatch.delenv(name, raising=False)
 
