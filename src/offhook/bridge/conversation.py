@@ -31,6 +31,7 @@ from offhook.bridge.collection import COLLECT_DIGITS
 from offhook.bridge.commands import Command, RecordMoment, RecordTurn, ToolOutcome, Turn
 from offhook.bridge.digits import Digits
 from offhook.bridge.ending import Ending
+from offhook.bridge.farewell import Farewell
 from offhook.bridge.hosted_calls import HostedCalls
 from offhook.bridge.keypad import as_text
 from offhook.bridge.language import changed_settings
@@ -38,11 +39,9 @@ from offhook.bridge.outputs import OutputVariables
 from offhook.bridge.plan import CallPlan, Prompt
 from offhook.bridge.playhead import BYTES_PER_SECOND
 from offhook.bridge.playout import PACKET, REPORTED, Playout
-from offhook.bridge.prompts import GOODBYE as MODELS_GOODBYE
-from offhook.bridge.prompts import HANDOVER
 from offhook.bridge.secrets import Secrets
 from offhook.bridge.summary import Summary
-from offhook.bridge.tool_calls import EndWish, ToolCalls
+from offhook.bridge.tool_calls import ToolCalls
 from offhook.bridge.transcript import Transcript
 from offhook.bridge.watch import Watch
 from offhook.realtime import RealtimeSession, SessionConfig
@@ -66,7 +65,6 @@ class Conversation:
 
     Attributes:
         ready: The model listens.
-        ending: Set when the call is to end; `Call` brings it about.
         summary: What was heard, for whoever takes over.
     """
 
@@ -76,7 +74,6 @@ class Conversation:
         self.playout = Playout(_largest_packet(hook))
         self.transcript = Transcript()
         self.caller_audio = CallerAudio()
-        self.ending: Ending | None = None
         self.ready = False
         self.summary = Summary(self.realtime)
         self._hook = hook
@@ -100,6 +97,15 @@ class Conversation:
             self.tool_calls.confirmations.no_words,
         )
         self._watch = Watch(plan, self._agent, self._answers, self.playout, self.caller_audio, now)
+        self._farewell = Farewell(
+            plan,
+            self.playout,
+            self._agent,
+            say=lambda prompt, now: self._say(GOODBYE, prompt, now),
+            hush=self._hush,
+            summarize=self._summarize,
+            moment=self._moment,
+        )
         self._hosted = HostedCalls(plan.approved_mcp, self.realtime, self._answers.replies, self._moment)
         self._openings: deque[tuple[str, Prompt]] = deque()  # what the agent says of itself before all else
         self._ready_by = now + SETUP_LIMIT
@@ -184,7 +190,7 @@ class Conversation:
             handover=plan.handover,
         )
         before, self.plan = self.plan, spoken
-        self._answers.plan = spoken
+        self._answers.plan = self._farewell.plan = spoken
         self._watch.change(spoken)
         if self.ready:
             self._update_session(before.session)
@@ -215,44 +221,30 @@ class Conversation:
         if not self._answers.replies.waits_for_tools:
             self._watch.tools_done()
         if wish is not None and self.ending is None:
-            self._end_for_the_agent(wish, None, now)
+            self.end(self._farewell.wished(wish, None), now)
         self._ask_if_due(now)
 
     # Ends.
 
     def end(self, ending: Ending, now: float) -> None:
-        """Begin to end the call; the first wish wins. From here on the caller is not listened to (trap: talk-over).
+        """Begin to end the call; the first wish wins, and what the agent is saying is heard first."""
+        if self.ending is None:
+            self.summary.wanted = self.plan.summary in ("always", ending.outcome)
+        self._farewell.begin(ending, now, ready=self.ready)
 
-        What the agent is saying is heard first, then the goodbye, if there is to be one.
-        """
-        if self.ending is not None:
-            self.ending.hurry(ending.ends_by)
-            return
-        self.ending = ending
+    @property
+    def ending(self) -> Ending | None:
+        """Set when the call is to end; `Call` brings it about."""
+        return self._farewell.ending
+
+    def _hush(self, now: float) -> None:
         self.caller_audio.stop()
         self.digits.stop(now)
         self._answers.stop()
         self._caller.stop(now)
-        self._moment(moments.ENDING, now, outcome=ending.outcome)
-        if not self.ready or ending.outcome == "failed":
-            ending.drain(self.playout, now)
-            return
-        self.summary.wanted = self.plan.summary in ("always", ending.outcome)
-        speaking = self._agent.speaking
-        if speaking is not None:
-            ending.await_goodbye(speaking.response_id, self.plan.goodbye_timeout, now)
-        else:
-            self._say_goodbye(ending, now)
 
-    def _say_goodbye(self, ending: Ending, now: float) -> None:
-        """The model has finished what it was saying: the goodbye is next, then the call ends."""
-        goodbye, ending.goodbye = ending.goodbye, None
-        if goodbye is not None and self._say(GOODBYE, goodbye, now):
-            ending.await_goodbye(None, self.plan.goodbye_timeout, now)
-        else:
-            ending.drain(self.playout, now)
-        # After the goodbye was asked for, which the caller waits for.
-        self.summary.ask(list(map(self._without_secrets, self.transcript.unsettled())), ending.words, now)
+    def _summarize(self, words: str, now: float) -> None:
+        self.summary.ask(list(map(self._without_secrets, self.transcript.unsettled())), words, now)
 
     def _say(self, tag: str, prompt: Prompt, now: float) -> bool:
         """The agent says something of itself; False when that is a recording, which is on its way already."""
@@ -270,14 +262,6 @@ class Conversation:
         info = f"{LIMIT} the call ended by a limit of the agent: {reason}"
         self.end(Ending(outcome="limit", reason=reason, info=info, goodbye=goodbye), now)
 
-    def _go_without(self, ending: Ending, now: float) -> None:
-        """The model does not say what it was to say; a recording needs no model."""
-        goodbye = ending.goodbye
-        if goodbye is not None and goodbye.audio is not None:
-            self._say_goodbye(ending, now)
-        else:
-            ending.drain(self.playout, now)
-
     def hang_up(self, now: float) -> None:
         """The caller's side is over: what they have not heard by now they never will."""
         self._agent.stop(now)
@@ -287,8 +271,7 @@ class Conversation:
 
     def _fail(self, reason: str, now: float) -> None:
         """Nothing more is to be had from the model."""
-        if self.ending is not None:
-            self._go_without(self.ending, now)
+        self._farewell.go_without(now)
         self.end(Ending(outcome="failed", reason=reason, info=f"{reason} the voice agent is not available"), now)
 
     # Time.
@@ -315,7 +298,7 @@ class Conversation:
         if self._writable and not self.caller_audio.paused:
             times.append(self._agent.next_packet_at(now))
         if self.ending is not None:
-            times += (self.ending.due_at(self.playout), self.ending.goodbye_by)
+            times += self._farewell.next_timers()
         elif self.ready:
             times += (
                 self.digits.next_timer(self._watch.quiet_since()),
@@ -337,8 +320,7 @@ class Conversation:
         self.transcript.handle_timer(now)
         self.digits.settle(now)
         if self.ending is not None:
-            if self.ending.goodbye_by is not None and now >= self.ending.goodbye_by:
-                self._go_without(self.ending, now)
+            self._farewell.handle_timer(now)
         elif not self.ready:
             if now >= self._ready_by:
                 self._fail(NEVER_READY, now)
@@ -527,8 +509,8 @@ class Conversation:
         if late:
             # The floor is needed for the goodbye, and nobody will hear this.
             self.realtime.cancel_response(now)
-        elif self.ending is not None:
-            self.ending.response_id = event.response_id
+        else:
+            self._farewell.response_started(event.response_id)
 
     def _on_output_item(self, event: realtime.OutputItemStarted, now: float) -> None:
         self._agent.item_started(event)
@@ -536,9 +518,8 @@ class Conversation:
     def _on_audio(self, event: realtime.AudioDelta, now: float) -> None:
         if not self._agent.audio(event, now):
             return
-        if self.ending is not None:
-            self.ending.heard_of(self.plan.goodbye_timeout, now)
-        elif self.tool_calls.confirmations.waiting:
+        self._farewell.heard_of(now)
+        if self.ending is None and self.tool_calls.confirmations.waiting:
             self._note_question(event)
 
     def _note_question(self, event: realtime.AudioDelta) -> None:
@@ -556,7 +537,7 @@ class Conversation:
         response = self._agent.response_ended(event)
         self._hosted.response_ended(event)
         if self.ending is not None:
-            self._goodbye_progress(self.ending, response, now)
+            self._farewell.response_ended(response, now)
         elif response.spoke or response.acted:
             self._answers.succeeded(event.tag)
             if event.tag == NOTICE and not response.dead:
@@ -573,7 +554,7 @@ class Conversation:
             self._answers.replies.refused()
         if self.ending is not None:
             if event.tag == GOODBYE:
-                self._go_without(self.ending, now)
+                self._farewell.go_without(now)
         elif event.code not in NOT_WANTED:
             self._moment(moments.PEER_ERROR, now, leg="realtime", code=event.code)
             self._repeat(event.tag, now)
@@ -603,7 +584,7 @@ class Conversation:
             return
         wish = self.tool_calls.begin(event, now)
         if wish is not None:
-            self._end_for_the_agent(wish, heard, now)
+            self.end(self._farewell.wished(wish, heard), now)
 
     def _collect_digits(self, event: realtime.FunctionCallReady, response: RunningResponse, now: float) -> None:
         audible = self.playout.queued or self.playout.unplayed(now)
@@ -619,24 +600,6 @@ class Conversation:
             return True
         return event.name in self.plan.tools and event.response_id == self.ending.wished_in
 
-    def _end_for_the_agent(self, wish: EndWish, response: RunningResponse | None, now: float) -> None:
-        """A response of the model, or a tool (None), wants the call to end; what it says meanwhile is the goodbye."""
-        escalated = wish.outcome == "escalated"
-        fixed = self.plan.handover if escalated else self.plan.goodbye
-        goodbye: Prompt | None = fixed or (HANDOVER if escalated else MODELS_GOODBYE)
-        if fixed is None and response is not None and response.over and response.spoke:
-            goodbye = None
-        ending = Ending(
-            outcome=wish.outcome,
-            reason=wish.reason,
-            words=wish.words,
-            target=wish.target,
-            goodbye=goodbye,
-            unless_spoken=fixed is None and response is not None,
-            wished_in=response.response_id if response is not None else None,
-        )
-        self.end(ending, now)
-
     def _on_approval_requested(self, event: realtime.McpApprovalRequested, now: float) -> None:
         wanted = self.ending is None and not self._agent.interrupted(event.response_id)
         self._hosted.approval_requested(event, now, wanted=wanted)
@@ -645,13 +608,6 @@ class Conversation:
     def _on_hosted_call_ended(self, event: realtime.McpCallEnded, now: float) -> None:
         self._hosted.ended(event, now)
         self._ask_if_due(now)
-
-    def _goodbye_progress(self, ending: Ending, response: RunningResponse, now: float) -> None:
-        if ending.goodbye_by is None or response.response_id != ending.response_id:
-            return
-        if response.spoke and ending.unless_spoken:
-            ending.goodbye = None
-        self._say_goodbye(ending, now)
 
     # What is told to others.
 
