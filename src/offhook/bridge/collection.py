@@ -10,6 +10,7 @@
 
 import msgspec
 
+from offhook.bridge.arguments import NOT_AN_OBJECT, read_arguments
 from offhook.bridge.plan import CollectDigits
 
 COLLECT_DIGITS = "collect_digits"
@@ -64,10 +65,9 @@ def read_request(arguments: str, *, secrets: bool) -> DigitRequest | str:
     Returns:
         The request, or what is wrong with it, for the model.
     """
-    try:
-        given = msgspec.json.decode(arguments or "{}", type=dict[str, object])
-    except (msgspec.DecodeError, RecursionError):
-        return "the arguments are not a JSON object"
+    given = read_arguments(arguments)
+    if given is None:
+        return NOT_AN_OBJECT
     purpose, length, secret = given.get("purpose") or "", given.get("length"), given.get("secret") or False
     if not isinstance(purpose, str):
         return "purpose must be a text"

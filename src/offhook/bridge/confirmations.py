@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from offhook.bridge.arguments import NOT_AN_OBJECT, error, read_arguments
+
 MAX_TURNS = 5
 """Turns of the caller after which a yes belongs to something else."""
 MAX_AGE = 120.0
@@ -28,7 +30,6 @@ WAIT = (
     '{"status":"confirmation_needed","instructions":"Nothing was done yet. The caller has not answered: ask now, wait '
     'for the answer, and make this call again with exactly the same arguments after a yes."}'
 )
-NOT_AN_OBJECT = '{"error":"the arguments are not a JSON object"}'
 
 Heard = Callable[[str], bool]
 """Tells of an item of the agent whether the caller heard a part of it."""
@@ -73,7 +74,7 @@ class Confirmations:
         """
         canonical = _canonical(arguments)
         if canonical is None:
-            return NOT_AN_OBJECT
+            return error(NOT_AN_OBJECT)
         pending = self._pending.get((name, canonical))
         if pending is not None and now < pending.asked_at + MAX_AGE:
             if not pending.answers:
@@ -122,10 +123,10 @@ class Confirmations:
 
 def _canonical(arguments: str) -> str | None:
     """Return a text that is the same for equal JSON objects; None for anything else."""
+    value = read_arguments(arguments)
     try:
-        value = msgspec.json.decode(arguments or "{}", type=dict[str, object])
-        return msgspec.json.encode(_same_numbers(value), order="sorted").decode()
-    except (msgspec.DecodeError, RecursionError):
+        return None if value is None else msgspec.json.encode(_same_numbers(value), order="sorted").decode()
+    except RecursionError:
         return None
 
 

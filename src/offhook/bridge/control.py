@@ -2,6 +2,7 @@
 
 import msgspec
 
+from offhook.bridge.arguments import NOT_AN_OBJECT, error, read_arguments
 from offhook.bridge.outputs import OutputVariables
 
 END_CALL, ESCALATE, SET_OUTPUTS = "end_call", "escalate", "set_outputs"
@@ -30,17 +31,16 @@ def run(name: str, arguments: str, outputs: OutputVariables) -> ControlResult:
         arguments: JSON text as the model wrote it.
         outputs: Output variables of the call; `set_outputs` changes them.
     """
-    try:
-        given = msgspec.json.decode(arguments or "{}", type=dict[str, object])
-    except (msgspec.DecodeError, RecursionError):
-        return _error("the arguments are not a JSON object")
+    given = read_arguments(arguments)
+    if given is None:
+        return ControlResult(error(NOT_AN_OBJECT))
     if name == SET_OUTPUTS:
         return _set_outputs(given, outputs)
     if name == END_CALL:
         return ControlResult('{"ok":true}', "completed", _words(given, "reason"))
     if name == ESCALATE:
         return ControlResult('{"ok":true}', "escalated", _words(given, "reason"), _words(given, "target"))
-    return _error("there is no tool of this name")
+    return ControlResult(error("there is no tool of this name"))
 
 
 def _words(given: dict[str, object], name: str) -> str:
@@ -50,8 +50,4 @@ def _words(given: dict[str, object], name: str) -> str:
 
 def _set_outputs(given: dict[str, object], outputs: OutputVariables) -> ControlResult:
     problem = outputs.set(given)
-    return ControlResult('{"ok":true}') if problem is None else _error(problem)
-
-
-def _error(problem: str) -> ControlResult:
-    return ControlResult(msgspec.json.encode({"error": problem}).decode())
+    return ControlResult('{"ok":true}') if problem is None else ControlResult(error(problem))

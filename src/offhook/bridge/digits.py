@@ -10,6 +10,7 @@ the beginning of a secret.
 from collections.abc import Callable
 
 from offhook.bridge import moments
+from offhook.bridge.arguments import error
 from offhook.bridge.caller_audio import SECRET, CallerAudio
 from offhook.bridge.collection import (
     CALLER_SPOKE,
@@ -22,7 +23,7 @@ from offhook.bridge.collection import (
 )
 from offhook.bridge.keypad import Keypad
 from offhook.bridge.plan import CallPlan, CollectDigits
-from offhook.bridge.tool_calls import ToolCalls, error
+from offhook.bridge.tool_calls import ToolCalls
 from offhook.bridge.transcript import Transcript
 from offhook.realtime import FunctionCallReady
 

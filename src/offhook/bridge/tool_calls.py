@@ -135,8 +135,3 @@ class ToolCalls:
         scrub = self._secrets.scrub
         words, target = scrub(words)[: control.MAX_WORDS], scrub(target)[: control.MAX_WORDS]
         return EndWish(outcome=outcome, reason=reason, words=words, target=target)
-
-
-def error(text: str) -> str:
-    """Return the output of a call that could not be carried out."""
-    return msgspec.json.encode({"error": text}).decode()

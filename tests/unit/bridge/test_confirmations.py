@@ -5,7 +5,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from offhook.bridge.confirmations import MAX_AGE, MAX_ITEMS, MAX_PENDING, MAX_TURNS, Confirmations
+from offhook.bridge.arguments import NOT_AN_OBJECT, error
+from offhook.bridge.confirmations import ASK, MAX_AGE, MAX_ITEMS, MAX_PENDING, MAX_TURNS, Confirmations
 
 
 class Story:
@@ -201,3 +202,11 @@ def test_bounds() -> None:
     story.responses += 1
     assert story.request('{"table":1}')
     assert not story.request('{"table":0}'), "the oldest was forgotten"
+
+
+@pytest.mark.parametrize("depth", [10, 600, 5000])
+def test_no_depth_of_arguments_breaks_it(depth: int) -> None:
+    # How deep is too deep differs between versions of Python.
+    nested = '{"a":' + "[" * depth + "]" * depth + "}"
+    refusal = Confirmations().request("book", nested, "resp_1", 0.0)
+    assert refusal == ASK if depth == 10 else refusal in (ASK, error(NOT_AN_OBJECT))
