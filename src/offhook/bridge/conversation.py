@@ -300,13 +300,14 @@ class Conversation:
         if self.ending is not None:
             times += self._farewell.next_timers()
         elif self.ready:
+            quiet = self._watch.quiet_since()
             times += (
-                self.digits.next_timer(self._watch.quiet_since()),
+                self.digits.next_timer(quiet),
                 self._answers.next_timer(),
                 self._hosted.next_timer(),
                 self._watch.limits.next_timer(),
-                self._watch.filler_at(tools_run=self._tools_run),
-                self._watch.silence_at(busy=self._busy),
+                self._watch.filler_at(quiet, tools_run=self._tools_run),
+                self._watch.silence_at(quiet, busy=self._busy),
             )
         else:
             times += (self._ready_by, self._watch.limits.ends_at)

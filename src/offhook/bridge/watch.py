@@ -66,25 +66,35 @@ class Watch:
             return None
         return max(self._quiet_from, self._playout.played_at())
 
-    def filler_at(self, *, tools_run: bool) -> float | None:
-        """When the next filler is due; `tools_run`: the caller waits for a tool."""
-        return self._fillers.due_at(self.quiet_since(), waiting=tools_run)
+    def filler_at(self, quiet: float | None, *, tools_run: bool) -> float | None:
+        """When the next filler is due.
+
+        Args:
+            quiet: What `quiet_since` says; it is asked for once for all that depends on it.
+            tools_run: The caller waits for a tool.
+        """
+        return self._fillers.due_at(quiet, waiting=tools_run)
 
     def take_filler(self, now: float, *, tools_run: bool) -> Prompt | None:
         """The filler that is due."""
-        at = self.filler_at(tools_run=tools_run)
+        at = self.filler_at(self.quiet_since(), tools_run=tools_run)
         if at is None or now < at:
             return None
         self.stir(now)
         return self._fillers.take()
 
-    def silence_at(self, *, busy: bool) -> float | None:
-        """When the caller has been silent for too long; `busy`: somebody else is to act, or keys are being pressed."""
-        return None if busy else self._silence.due_at(self.quiet_since())
+    def silence_at(self, quiet: float | None, *, busy: bool) -> float | None:
+        """When the caller has been silent for too long.
+
+        Args:
+            quiet: As for `filler_at`.
+            busy: Somebody else is to act, or keys are being pressed.
+        """
+        return None if busy else self._silence.due_at(quiet)
 
     def take_silence(self, now: float, *, busy: bool) -> tuple[Prompt, bool] | None:
         """What is to be said to a caller who is silent now, and whether it is the last: then the call ends."""
-        at = self.silence_at(busy=busy)
+        at = self.silence_at(self.quiet_since(), busy=busy)
         if at is None or now < at:
             return None
         self.stir(now)
