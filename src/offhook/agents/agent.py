@@ -1,7 +1,6 @@
 """One configured persona, in Python or in ``offhook.yaml``."""
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -35,6 +34,7 @@ from offhook.agents.wording import Language, PromptSetting, Template
 from offhook.bridge.outputs import MAX_OUTPUTS_BYTES, wire_size
 from offhook.tools import COLLECT_DIGITS, SET_OUTPUTS, Tool, ToolSource
 from offhook.tools.call_control import secret_tool_problem
+from offhook.tools.hints import did_you_mean
 from offhook.tools.mcp import HostedMcp
 from offhook.tools.mcp_server import McpServer
 from offhook.tools.settings import EITHER, Plain, Settings, Structured
@@ -177,9 +177,8 @@ def _undeclared_outputs(agent: Agent) -> Iterator[InitErrorDetails]:
         for kind in type(entry).model_fields if isinstance(entry, Settings) else ():
             for name in getattr(getattr(entry, kind), "outputs", ()):
                 if name not in agent.outputs:
-                    close = get_close_matches(name, agent.outputs, n=1)
-                    fix = f"did you mean {close[0]}?" if close else "declare it among the agent's outputs"
-                    text = f"the agent has no such output variable; {fix}"
+                    fix = did_you_mean(name, agent.outputs) or "; declare it among the agent's outputs"
+                    text = f"the agent has no such output variable{fix}"
                     yield _problem("tool_output", text, "tools", index, kind, "outputs", name, "[key]")
 
 
@@ -195,9 +194,8 @@ def _unknown_choice(agent: Agent) -> Iterator[InitErrorDetails]:
     if agent.outputs:
         names.append(SET_OUTPUTS)
     if choice.name not in names:
-        close = get_close_matches(choice.name, names, n=1)
-        fix = f"did you mean {close[0]}?" if close else "list it among the agent's tools"
-        yield _problem("tool_unknown", f"the agent has no such tool; {fix}", "tool_choice", "(structured)", "name")
+        fix = did_you_mean(choice.name, names) or "; list it among the agent's tools"
+        yield _problem("tool_unknown", f"the agent has no such tool{fix}", "tool_choice", "(structured)", "name")
 
 
 def _digits_problems(agent: Agent) -> Iterator[InitErrorDetails]:

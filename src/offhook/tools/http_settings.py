@@ -9,8 +9,9 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, Validat
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from offhook.tools.base import MAX_NAME_CHARS
+from offhook.tools.hints import did_you_mean
 from offhook.tools.http_url import UrlFault, UrlTemplate
-from offhook.tools.parameters import check_parameters, did_you_mean
+from offhook.tools.parameters import check_parameters
 from offhook.tools.settings import ResponseSettings
 from offhook.tools.templates import Template, TemplateFault
 from offhook.tools.values import as_text, is_one_line

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator
 
+from offhook.tools.hints import did_you_mean
 from offhook.tools.pointer import PointerError, resolve_pointer
 
 # Keywords whose keys are names, not keywords.
@@ -41,12 +41,6 @@ def check_parameters(schema: Mapping[str, Any]) -> list[SchemaProblem]:
             problems.append(SchemaProblem(("required", index), text))
     problems += _unusable(schema, (), schema)
     return problems
-
-
-def did_you_mean(name: str, known: Mapping[str, Any]) -> str:
-    """Return the end of a message that proposes the known name that is nearest."""
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _explain(place: _Place, keyword: str, expected: object) -> str:

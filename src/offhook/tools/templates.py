@@ -5,7 +5,6 @@ put into the text as it is and never read as a template.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +12,7 @@ from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, UndefinedErr
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from offhook.tools.base import CallContext
+from offhook.tools.hints import did_you_mean
 
 #: Largest rendered text, in bytes of UTF-8.
 MAX_TEXT_BYTES = 64 * 1024
@@ -169,7 +169,9 @@ def _check_names(tree: nodes.Template, *, arguments: bool) -> None:
         raise TemplateFault(f"there is no variable {name}; {known} and call.NAME", line)
     for node, owner, name in _accesses(tree):
         if owner == "call" and name not in CALL_VARIABLES:
-            raise TemplateFault(f"there is no call.{name}{_did_you_mean(name, CALL_VARIABLES)}", node.lineno)
+            raise TemplateFault(
+                f"there is no call.{name}{did_you_mean(name, CALL_VARIABLES, prefix='call.')}", node.lineno
+            )
 
 
 def _accesses(tree: nodes.Template) -> Iterator[tuple[nodes.Expr, str, str]]:
@@ -202,8 +204,3 @@ def _only_argument(tree: nodes.Template) -> tuple[str | int, ...] | None:
         path.insert(0, key)
         node = node.node
     return tuple(path) if isinstance(node, nodes.Name) and node.name == "args" else None
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean call.{close[0]}?" if close else ""
