@@ -10,7 +10,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, SchemaError
 
 from offhook.tools.base import MAX_NAME_CHARS
-from offhook.tools.call_control import CALL_CONTROL
+from offhook.tools.call_control import RESERVED_NAMES
 
 #: What a schema may have: it is context for the whole call.
 MAX_SCHEMA_BYTES = 16 * 1024
@@ -56,7 +56,7 @@ def function_name(action_name: str, action_id: str) -> str:
     name = _NOT_IN_NAMES.sub("_", plain).strip("_")[:MAX_NAME_CHARS].rstrip("_")
     if not name:
         return f"data_action_{hashlib.sha256(action_id.encode()).hexdigest()[:8]}"
-    return f"data_action_{name}" if name in CALL_CONTROL else name
+    return f"data_action_{name}" if name in RESERVED_NAMES else name
 
 
 def function_description(schema: Mapping[str, Any], action_name: str) -> str:

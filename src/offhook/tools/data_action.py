@@ -33,7 +33,7 @@ from offhook.tools.base import (
     ToolResult,
     ToolUnavailable,
 )
-from offhook.tools.call_control import CALL_CONTROL
+from offhook.tools.call_control import RESERVED_NAMES
 from offhook.tools.pointer import PointerError, resolve_pointer
 from offhook.tools.resources import ToolResources
 from offhook.tools.settings import ResponseSettings, Settings
@@ -56,7 +56,7 @@ def _check_id(action_id: str) -> str:
 
 
 def _check_name(name: str) -> str:
-    if name in CALL_CONTROL:
+    if name in RESERVED_NAMES:
         raise PydanticCustomError("tool_name", "the name of the tool is one of call control")
     return name
 

@@ -112,6 +112,7 @@ def test_what_cannot_be_a_function(schema: Any, problem: str) -> None:
         ("Kunde für Straße", "kunde_fur_stra_e"),
         ("x" * 100, "x" * 64),
         ("End Call", "data_action_end_call"),
+        ("Collect Digits", "data_action_collect_digits"),
         ("\u304a\u5ba2\u69d8", "data_action_583dc1a0"),
         ("", "data_action_583dc1a0"),
     ],

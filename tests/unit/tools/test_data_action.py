@@ -351,6 +351,7 @@ def test_as_it_was_written() -> None:
         ({"id": "a\nb"}, "ID of a data action"),
         ({"id": "x" * 201}, "at most 200"),
         ({"name": "end_call"}, "one of call control"),
+        ({"name": "collect_digits"}, "one of call control"),
         ({"name": "get customer"}, "pattern"),
         ({"name": "x" * 65}, "pattern"),
         ({"parameters": {"type": "array"}}, "not that of an object"),
