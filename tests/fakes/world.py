@@ -8,6 +8,8 @@ import itertools
 from collections.abc import Callable
 from functools import partial
 
+from msgspec import UNSET
+
 from offhook.bridge import (
     Call,
     CallEnded,
@@ -22,7 +24,36 @@ from offhook.bridge import (
 )
 from offhook.bridge.commands import RecordMoment
 from offhook.emulator.session import EmulatorSession
+from offhook.realtime import (
+    PCMU,
+    AudioConfig,
+    AudioInput,
+    AudioOutput,
+    FunctionTool,
+    ServerVad,
+    SessionConfig,
+    TranscriptionConfig,
+)
 from offhook.simulator.simulated_call import SimulatedCall
+
+
+def talking_session(*, silence_ms: int, tools: tuple[FunctionTool, ...] | None = None) -> SessionConfig:
+    """The settings of a session as agents send them; `silence_ms` of quiet end a turn of the caller."""
+    detection = ServerVad(
+        threshold=0.5,
+        prefix_padding_ms=300,
+        silence_duration_ms=silence_ms,
+        idle_timeout_ms=None,
+        create_response=True,
+        interrupt_response=True,
+    )
+    transcription = TranscriptionConfig(model="gpt-transcribe")
+    audio = AudioConfig(
+        input=AudioInput(format=PCMU, transcription=transcription, turn_detection=detection),
+        output=AudioOutput(format=PCMU, voice="marin"),
+    )
+    declared = UNSET if tools is None else tools
+    return SessionConfig(output_modalities=("audio",), instructions="Talk.", audio=audio, tools=declared)
 
 
 class World:

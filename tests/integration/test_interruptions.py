@@ -11,20 +11,11 @@ from offhook.bridge import CallPlan, Prompt
 from offhook.emulator.scenario import Scenario as AgentScenario
 from offhook.emulator.scenario import Turn as AgentTurn
 from offhook.emulator.session import EmulatorSession
-from offhook.realtime import (
-    PCMU,
-    AudioConfig,
-    AudioInput,
-    AudioOutput,
-    ServerVad,
-    SessionConfig,
-    TranscriptionConfig,
-)
 from offhook.simulator.identity import CallIdentity
 from offhook.simulator.playback import PlaybackQueue
 from offhook.simulator.script import HangUp, Interrupt, Scenario, Utterance
 from offhook.simulator.simulated_call import SimulatedCall
-from tests.fakes.world import World
+from tests.fakes.world import World, talking_session
 
 CALLS = 100
 INTERRUPTIONS = 10
@@ -32,21 +23,7 @@ TOLERANCE_MS = 100
 
 
 def plan() -> CallPlan:
-    turn_detection = ServerVad(
-        threshold=0.5,
-        prefix_padding_ms=300,
-        silence_duration_ms=300,
-        idle_timeout_ms=None,
-        create_response=True,
-        interrupt_response=True,
-    )
-    audio = AudioConfig(
-        input=AudioInput(
-            format=PCMU, transcription=TranscriptionConfig(model="gpt-transcribe"), turn_detection=turn_detection
-        ),
-        output=AudioOutput(format=PCMU, voice="marin"),
-    )
-    session = SessionConfig(output_modalities=("audio",), instructions="Talk.", audio=audio)
+    session = talking_session(silence_ms=300)
     return CallPlan(agent="talker", session=session, greeting=Prompt(instructions="Talk."))
 
 

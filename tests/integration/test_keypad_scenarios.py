@@ -22,14 +22,7 @@ from offhook.emulator.scenario import Scenario as AgentScenario
 from offhook.emulator.scenario import Turn as AgentTurn
 from offhook.emulator.session import EmulatorSession
 from offhook.realtime import (
-    PCMU,
-    AudioConfig,
-    AudioInput,
-    AudioOutput,
     FunctionTool,
-    ServerVad,
-    SessionConfig,
-    TranscriptionConfig,
 )
 from offhook.simulator.identity import CallIdentity
 from offhook.simulator.script import (
@@ -49,7 +42,7 @@ from offhook.simulator.simulated_call import SimulatedCall
 from offhook.telemetry import logging as offhook_logging
 from offhook.telemetry.logging import LineWriter
 from tests.conformance.test_realtime_types import CLIENT_MODELS, check
-from tests.fakes.world import World
+from tests.fakes.world import World, talking_session
 from tests.integration.gateway_world import Murmur, world
 
 GREETING, WISH, QUESTION, ANSWER = (
@@ -93,23 +86,9 @@ SPEECH = Noises()
 
 
 def plan(**settings: Any) -> CallPlan:
-    detection = ServerVad(
-        threshold=0.5,
-        prefix_padding_ms=300,
-        silence_duration_ms=300,
-        idle_timeout_ms=None,
-        create_response=True,
-        interrupt_response=True,
-    )
-    audio = AudioConfig(
-        input=AudioInput(
-            format=PCMU, transcription=TranscriptionConfig(model="gpt-transcribe"), turn_detection=detection
-        ),
-        output=AudioOutput(format=PCMU, voice="marin"),
-    )
     named = ("collect_digits", "book", "end_call")
     tools = tuple(FunctionTool(name=name, description="", parameters={"type": "object"}) for name in named)
-    session = SessionConfig(output_modalities=("audio",), instructions="Talk.", audio=audio, tools=tools)
+    session = talking_session(silence_ms=300, tools=tools)
     given: dict[str, Any] = {
         "collect_digits": CollectDigits(secret_tool="verify_pin"),
         "tools": {"book": ToolPlan(confirm=True)},

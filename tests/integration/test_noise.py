@@ -21,21 +21,12 @@ from offhook.bridge.plan import BargeIn
 from offhook.emulator.scenario import Scenario as AgentScenario
 from offhook.emulator.scenario import Turn as AgentTurn
 from offhook.emulator.session import EmulatorSession
-from offhook.realtime import (
-    PCMU,
-    AudioConfig,
-    AudioInput,
-    AudioOutput,
-    ServerVad,
-    SessionConfig,
-    TranscriptionConfig,
-)
 from offhook.simulator.identity import CallIdentity
 from offhook.simulator.listening import audible_spans
 from offhook.simulator.playback import PlaybackQueue
 from offhook.simulator.script import HangUp, Interrupt, Scenario, Utterance, Wait
 from offhook.simulator.simulated_call import SimulatedCall
-from tests.fakes.world import World
+from tests.fakes.world import World, talking_session
 from tests.integration.noises import interruptions, noises
 
 SOUNDS = 100
@@ -82,21 +73,7 @@ class Talker:
 
 def plan(policy: BargeIn) -> CallPlan:
     """An agent with the defaults of the configuration."""
-    detection = ServerVad(
-        threshold=0.5,
-        prefix_padding_ms=300,
-        silence_duration_ms=500,
-        idle_timeout_ms=None,
-        create_response=True,
-        interrupt_response=True,
-    )
-    audio = AudioConfig(
-        input=AudioInput(
-            format=PCMU, transcription=TranscriptionConfig(model="gpt-transcribe"), turn_detection=detection
-        ),
-        output=AudioOutput(format=PCMU, voice="marin"),
-    )
-    session = SessionConfig(output_modalities=("audio",), instructions="Talk.", audio=audio)
+    session = talking_session(silence_ms=500)
     agent = CallPlan(agent="talker", session=session, greeting=Prompt(instructions="Talk."), barge_in=policy)
     return replace(agent, session=decided_here(session)) if agent.decides_interruptions else agent
 
