@@ -153,7 +153,7 @@ class World:
                 busy = True
                 self.to_genesys.append((self.now, data))
                 self._later(self.genesys_delay, partial(self._reach_caller, data))
-            for out in self.call.realtime_data():
+            for out in self.call.realtime_data(1):
                 busy = True
                 self.to_ai.append((self.now, out))
                 self._later(self.ai_delay, partial(self._reach_agent, out))
@@ -189,10 +189,10 @@ class World:
         self.agent.receive_text(data, self.now)
 
     def _come_back(self, data: bytes) -> None:
-        self.call.receive_realtime(data, self.now)
+        self.call.receive_realtime(1, data, self.now)
 
     def _lose_ai(self, code: int | None) -> None:
-        self.call.realtime_lost(code, "", self.now)
+        self.call.realtime_lost(1, code, "", self.now)
 
     def _carry_out(self, command: object) -> None:
         match command:
@@ -202,7 +202,7 @@ class World:
                 if self.refused_after is None:
                     self._later(self.connect_after, self._connect)
                 else:
-                    self._later(self.refused_after, lambda: self.call.realtime_lost(None, "refused", self.now))
+                    self._later(self.refused_after, lambda: self.call.realtime_lost(1, None, "refused", self.now))
             case CloseRealtime():
                 if self._ai_open:
                     self._ai_open = False
@@ -220,5 +220,5 @@ class World:
 
     def _connect(self) -> None:
         self._ai_open = True
-        self.call.realtime_connected(self.now)
+        self.call.realtime_connected(1, self.now)
         self.agent.connected(self.now)

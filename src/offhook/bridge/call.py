@@ -31,6 +31,8 @@ from offhook.bridge.outputs import OutputVariables
 from offhook.bridge.plan import CallPlan
 from offhook.bridge.state import TRANSITIONS, CallState
 
+DRAINED = "OH-GATE-03"
+
 LAST_WORDS = 10.0
 """Seconds until a call ends that is ended from outside, whatever is being said: who wants that waits for it."""
 
@@ -136,7 +138,7 @@ class Call:
         self.conversation = Conversation(plan, self.audiohook, self._commands.append, now)
         self._outputs = self.conversation.outputs
         self._realtime_open = True
-        self._commands.append(ConnectRealtime(plan.session))
+        self._commands.append(ConnectRealtime(1, plan.session))
         self._move(CallState.CONNECTING)
         self._step(now)
 
@@ -159,26 +161,36 @@ class Call:
 
     # The Realtime leg.
 
-    def realtime_connected(self, now: float) -> None:
+    # `leg` is the number of `ConnectRealtime`; what comes of a leg that is not in use any more is ignored.
+
+    def realtime_connected(self, leg: int, now: float) -> None:
         """The Realtime socket stands."""
         if self.conversation is not None and self._realtime_open:
             self.conversation.realtime.connected(now)
             self._step(now)
 
-    def receive_realtime(self, data: str | bytes, now: float) -> None:
+    def receive_realtime(self, leg: int, data: str | bytes, now: float) -> None:
         """A message of the Realtime leg."""
         if self.conversation is not None and self._realtime_open:
             self.conversation.realtime.receive_text(data, now)
             self._step(now)
 
-    def realtime_lost(self, code: int | None, reason: str, now: float) -> None:
-        """The Realtime socket is gone or could not be had; `code` is the close code, if there was one."""
+    def realtime_lost(self, leg: int, code: int | None, reason: str, now: float, *, retryable: bool = True) -> None:
+        """The Realtime socket is gone or could not be had.
+
+        Args:
+            leg: Which one.
+            code: The close code, if there was one.
+            reason: Why, for the record.
+            now: Monotonic seconds.
+            retryable: Another attempt may help, with the same provider or another.
+        """
         if self.conversation is not None and self._realtime_open:
             self.conversation.realtime.receive_eof(code, reason, now)
             self._step(now)
 
-    def realtime_data(self) -> list[bytes]:
-        """Messages for the Realtime leg, in their order."""
+    def realtime_data(self, leg: int) -> list[bytes]:
+        """Messages for this Realtime leg, in their order."""
         return self.conversation.realtime.data_to_send() if self.conversation is not None else []
 
     # Beside the call.
@@ -197,6 +209,24 @@ class Call:
         elif self.state in (CallState.WAITING, CallState.SELECTING):
             self._disconnect("error", outcome, reason, info, now)
         elif self.state is CallState.LISTENING:
+            self._disconnect("completed", outcome, reason, info, now)
+
+    def drain(self, seconds: float, now: float) -> None:
+        """End the call within so many seconds, because the gateway stops: the agent says so first."""
+        info = f"{DRAINED} the gateway is shutting down"
+        if self.conversation is not None and self._realtime_open:
+            goodbye = self.conversation.plan.drained
+            ending = Ending(outcome="limit", reason="drained", info=info, goodbye=goodbye, ends_by=now + seconds)
+            self.conversation.end(ending, now)
+            self._step(now)
+        else:
+            self.end("limit", "drained", info, now)
+
+    def cut(self, outcome: str, reason: str, info: str, now: float) -> None:
+        """End the call now, whatever is being said; Genesys gets its `disconnect` with all variables."""
+        if self.state in (CallState.WAITING, CallState.SELECTING):
+            self._disconnect("error", outcome, reason, info, now)
+        elif self.state in (CallState.CONNECTING, CallState.TALKING, CallState.ENDING, CallState.LISTENING):
             self._disconnect("completed", outcome, reason, info, now)
 
     def last_variables(self, reason: str, now: float) -> dict[str, str]:
@@ -361,7 +391,7 @@ class Call:
         if self.conversation is not None and self._realtime_open:
             self._realtime_open = False
             self.conversation.hang_up(now)
-            self._commands.append(CloseRealtime())
+            self._commands.append(CloseRealtime(1))
 
     def _variables(self, now: float) -> dict[str, str]:
         """The output variables of this call: the agent's own and `OFFHOOK_*`, all strings (contract)."""

@@ -22,13 +22,29 @@ class ChangeLanguage(msgspec.Struct, frozen=True):
 
 
 class ConnectRealtime(msgspec.Struct, frozen=True):
-    """Open the Realtime leg; report with `realtime_connected`, then `receive_realtime`, or `realtime_lost`."""
+    """Open a Realtime leg; answer with `realtime_connected`, then `receive_realtime`, or `realtime_lost`.
 
+    A call may have two legs for a moment, so each has a number, which goes with everything that is said of it.
+    """
+
+    leg: int
     session: SessionConfig
 
 
 class CloseRealtime(msgspec.Struct, frozen=True):
-    """Close the Realtime leg, or stop connecting it. Nothing is expected back."""
+    """Close a Realtime leg, or stop connecting it. Nothing is expected back."""
+
+    leg: int
+
+
+class ReportRealtime(msgspec.Struct, frozen=True):
+    """How a leg has done, for whoever chooses among providers."""
+
+    leg: int
+    verdict: Literal["ready", "failed", "unusable"]
+    """The model listens; the leg broke or did not work; its provider refuses us for good (key, quota, model)."""
+    code: str = ""
+    """Why, a stable code."""
 
 
 class InvokeTool(msgspec.Struct, frozen=True):
@@ -106,5 +122,13 @@ class CallEnded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Command = (
-    SelectAgent | ChangeLanguage | ConnectRealtime | CloseRealtime | InvokeTool | RecordTurn | RecordMoment | CallEnded
+    SelectAgent
+    | ChangeLanguage
+    | ConnectRealtime
+    | CloseRealtime
+    | ReportRealtime
+    | InvokeTool
+    | RecordTurn
+    | RecordMoment
+    | CallEnded
 )

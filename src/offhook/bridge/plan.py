@@ -82,6 +82,19 @@ class Filler(msgspec.Struct, frozen=True, kw_only=True):
     """In turn, the last one over and over; there is one at least when `after` is set."""
 
 
+class Recovery(msgspec.Struct, frozen=True, kw_only=True):
+    """What the caller hears while the AI cannot be heard: it was lost and is connected again, or takes too long."""
+
+    prompt: Prompt | None = None
+    """A recording, for the model cannot say it; None = the caller waits in silence."""
+    after: float = 3.0
+    """Seconds of silence, while an answer is due, until it is played; at once when the Realtime leg is lost."""
+    every: float = 8.0
+    """Seconds of silence until it is played again."""
+    limit: float = 20.0
+    """Seconds after which a lost AI counts as lost for good: the call ends as failed."""
+
+
 class Dtmf(msgspec.Struct, frozen=True, kw_only=True):
     """Digits that the caller enters without being asked for them by `collect_digits`."""
 
@@ -142,6 +155,11 @@ class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Of the transcription model."""
     limits: CallLimits = CallLimits()
     filler: Filler = Filler()
+    recovery: Recovery = Recovery()
+    drained: Prompt = Prompt(
+        instructions="The line has to be closed for technical reasons. Apologize in one short sentence, say goodbye."
+    )
+    """Said when the gateway stops and cannot wait for the call any longer."""
     collect_digits: CollectDigits | None = None
     """None: the model cannot ask for digits."""
     approved_mcp: frozenset[tuple[str, str]] = frozenset()

@@ -7,6 +7,7 @@ leg, running a tool) is a task beside the call, in the task group that ends with
 
 import asyncio
 import contextlib
+import functools
 import re
 import time
 import uuid
@@ -29,11 +30,12 @@ from offhook.bridge import (
     InvokeTool,
     RecordMoment,
     RecordTurn,
+    ReportRealtime,
     SelectAgent,
 )
 from offhook.gateway.audiohook_socket import AudioHookSocket
 from offhook.gateway.backpressure import Backpressure
-from offhook.gateway.link import ABNORMAL_CLOSURE, RealtimeConnectError, RealtimeLink
+from offhook.gateway.link import ABNORMAL_CLOSURE, DialledLink, RealtimeConnectError, RealtimeDialer, RealtimeLink
 from offhook.gateway.listener import UpgradeRequest
 from offhook.gateway.observer import CallInfo, Observers
 from offhook.telemetry.logging import get_logger
@@ -45,16 +47,13 @@ SOCKET_STUCK = "OH-GATE-02"
 MIN_TIMER = 0.001
 """Seconds that a timer takes at least, so that no fault of ours can keep the loop busy."""
 
-Dial = Callable[[str, str], Awaitable[RealtimeLink]]
-"""Opens the Realtime leg for a model and a caller's number (see `dialer.Dialer.dial`)."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallServices:
     """What calls share."""
 
     registry: AgentRegistry
-    dial: Dial
+    dialer: RealtimeDialer
     tools: Mapping[str, ToolSet] = field(default_factory=dict)
     """Tools of each agent, by the agent's name."""
     observers: Observers = field(default_factory=Observers)
@@ -80,8 +79,12 @@ class CallTask:
         self._tasks = asyncio.TaskGroup()
         self._beside: set[asyncio.Task[None]] = set()
         """Tasks that are cancelled when the call is over."""
-        self._connecting: asyncio.Task[None] | None = None
-        self._link: RealtimeLink | None = None
+        self._connecting: dict[int, asyncio.Task[None]] = {}
+        self._legs: dict[int, DialledLink] = {}
+        """Realtime legs that stand, by their numbers; mostly one."""
+        self._closing: list[RealtimeLink] = []
+        self._providers: dict[int, str] = {}
+        """Who each leg was connected with, also when it is gone."""
         self._agent: Agent | None = None
         self._opened: OpenParameters | None = None
         self._context: CallContext | None = None
@@ -106,16 +109,21 @@ class CallTask:
                 await self._read()
                 for task in self._beside:
                     task.cancel()
-            if self._link is not None:
-                self._link.close()
-                await self._link.wait_closed()
+            for leg in list(self._legs):
+                self._close_realtime(leg)
+            await asyncio.gather(*(link.wait_closed() for link in self._closing))
         finally:
             self._free()
 
-    def end(self, outcome: str, reason: str, info: str) -> None:
-        """End the call from outside; what the caller is being told is heard first."""
+    def drain(self, seconds: float) -> None:
+        """The gateway stops: the caller is told, then the call ends, within so many seconds."""
         if self._genesys is self._call:
-            self._feed(self._call.end, outcome, reason, info)
+            self._feed(self._call.drain, seconds)
+
+    def cut(self, outcome: str, reason: str, info: str) -> None:
+        """End the call now, whatever is being said; Genesys is told all the same."""
+        if self._genesys is self._call:
+            self._feed(self._call.cut, outcome, reason, info)
 
     # What happens:
 
@@ -127,15 +135,16 @@ class CallTask:
                 self._feed(self._genesys.receive_text, message)
         self._feed(self._genesys.receive_eof)
 
-    def on_message(self, data: bytes) -> None:
-        """The Realtime leg sent a message."""
+    def receive_realtime(self, leg: int, data: bytes) -> None:
+        """A Realtime leg sent a message."""
         if self._genesys is self._call:
-            self._feed(self._call.receive_realtime, data)
+            self._feed(self._call.receive_realtime, leg, data)
 
-    def on_lost(self, code: int, reason: str) -> None:
-        """The Realtime leg was lost."""
-        self._log.warning("realtime leg lost", code=code)
-        self._feed(self._call.realtime_lost, None if code == ABNORMAL_CLOSURE else code, reason)
+    def realtime_lost(self, leg: int, code: int, reason: str) -> None:
+        """A Realtime leg was lost."""
+        self._log.warning("realtime leg lost", leg=leg, code=code)
+        self._close_realtime(leg)
+        self._feed(self._call.realtime_lost, leg, None if code == ABNORMAL_CLOSURE else code, reason)
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -175,10 +184,9 @@ class CallTask:
             for message in messages:
                 self._socket.send(message)
             self._backpressure.look()
-        data = call.realtime_data()
-        if data and self._link is not None:
-            for event in data:
-                self._link.send(event)
+        for number, leg in self._legs.items():
+            for event in call.realtime_data(number):
+                leg.link.send(event)
         self._finish_step(call.next_timer(now), now)
 
     def _finish_step(self, timer: float | None, now: float) -> None:
@@ -205,10 +213,12 @@ class CallTask:
                 self._select(parameters, now)
             case ChangeLanguage(language=language):
                 self._change_language(language, now)
-            case ConnectRealtime():
-                self._connecting = self._start(self._connect_realtime())
-            case CloseRealtime():
-                self._close_realtime()
+            case ConnectRealtime(leg=leg):
+                self._connecting[leg] = self._start(self._connect_realtime(leg))
+            case CloseRealtime(leg=leg):
+                self._close_realtime(leg)
+            case ReportRealtime():
+                self._report(command)
             case CallEnded():
                 self._finish(command)
 
@@ -250,27 +260,38 @@ class CallTask:
             return
         self._call.change_language(plan, now)
 
-    async def _connect_realtime(self) -> None:
+    async def _connect_realtime(self, leg: int) -> None:
         agent, context = self._agent, self._context
         assert agent is not None and context is not None  # noqa: S101, PT018 - `accept` comes before `ConnectRealtime`
+        call = self._call
         try:
-            link = await self._services.dial(agent.model, context.ani)
+            dialled = await self._services.dialer.dial(self.info.agent, agent.model, context.ani)
         except RealtimeConnectError as error:
-            self._feed(self._call.realtime_lost, None, str(error))
+            self._feed(functools.partial(call.realtime_lost, retryable=error.retryable), leg, None, str(error))
             return
         except Exception as error:
             self._log.error("connecting failed", code=INTERNAL_ERROR, exc_info=error)
-            self._feed(self._call.realtime_lost, None, INTERNAL_ERROR)
+            self._feed(functools.partial(call.realtime_lost, retryable=False), leg, None, INTERNAL_ERROR)
             return
-        self._link = link
-        self._feed(self._call.realtime_connected)
-        link.start(self)
+        finally:
+            self._connecting.pop(leg, None)
+        self._legs[leg] = dialled
+        self._providers[leg] = dialled.provider
+        self._log.info("realtime leg connected", leg=leg, provider=dialled.provider)
+        self._feed(call.realtime_connected, leg)
+        dialled.link.start(_Leg(self, leg))
 
-    def _close_realtime(self) -> None:
-        if self._connecting is not None:
-            self._connecting.cancel()
-        if self._link is not None:
-            self._link.close()
+    def _close_realtime(self, leg: int) -> None:
+        if (connecting := self._connecting.pop(leg, None)) is not None:
+            connecting.cancel()
+        if (dialled := self._legs.pop(leg, None)) is not None:
+            dialled.link.close()
+            self._closing.append(dialled.link)
+
+    def _report(self, report: ReportRealtime) -> None:
+        provider = self._providers.get(report.leg)
+        if provider is not None:
+            self._services.dialer.report(provider, report.verdict, report.code)
 
     async def _run_tool(self, command: InvokeTool) -> None:
         assert self._tools is not None  # noqa: S101 - no tools before `accept`
@@ -305,7 +326,8 @@ class CallTask:
             self._socket.abort()
             return
         self._genesys = session
-        self._close_realtime()
+        for leg in (*self._connecting, *self._legs):
+            self._close_realtime(leg)
         for task in self._beside:
             task.cancel()
         self._feed(self._disconnect_broken)
@@ -331,8 +353,24 @@ class CallTask:
         if self._timer is not None:
             self._timer.cancel()
         self._backpressure.stop()
-        if self._link is not None:
-            self._link.close()
+        for leg in self._legs.values():
+            leg.link.close()
+
+
+class _Leg:
+    """Takes what comes out of one Realtime link."""
+
+    def __init__(self, task: CallTask, number: int) -> None:
+        self._task = task
+        self._number = number
+
+    def on_message(self, data: bytes) -> None:
+        """A message arrived."""
+        self._task.receive_realtime(self._number, data)
+
+    def on_lost(self, code: int, reason: str) -> None:
+        """The link was lost."""
+        self._task.realtime_lost(self._number, code, reason)
 
 
 def _identifier(text: str | None) -> str | None:

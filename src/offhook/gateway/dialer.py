@@ -2,10 +2,11 @@
 
 import ssl
 from collections.abc import Sequence
+from typing import Literal
 
 from offhook.agents import safety_identifier
 from offhook.config import ProviderConfig
-from offhook.gateway.link import LinkConnector, RealtimeConnectError, RealtimeLink
+from offhook.gateway.link import DialledLink, LinkConnector, RealtimeConnectError
 from offhook.gateway.providers import endpoint
 from offhook.gateway.realtime_link import connect as connect_with_picows
 from offhook.telemetry.logging import get_logger
@@ -45,17 +46,21 @@ class Dialer:
         self._ssl_context = ssl_context if ssl_context is not None else ssl.create_default_context()
         self._deadline = deadline
 
-    async def dial(self, model: str, ani: str) -> RealtimeLink:
-        """Connect for `model` and a caller's number; RealtimeConnectError is the last provider's."""
+    async def dial(self, agent: str, model: str, ani: str) -> DialledLink:
+        """Connect for an agent's model and a caller's number; RealtimeConnectError is the last provider's."""
         identifier = safety_identifier(ani, self._safety_key)
         failure = RealtimeConnectError(NO_PROVIDER, "no provider is configured", retryable=False)
         for provider in self._providers:
             place = endpoint(provider, model, safety_identifier=identifier)
             try:
-                return await self._connect(
+                link = await self._connect(
                     place.url, place.headers, deadline=self._deadline, ssl_context=self._ssl_context
                 )
+                return DialledLink(link, provider.name)
             except RealtimeConnectError as error:
                 _log.warning("provider failed", provider=provider.name, code=error.code, detail=error.detail)
                 failure = error
         raise failure
+
+    def report(self, provider: str, verdict: Literal["ready", "failed", "unusable"], code: str) -> None:
+        """Learn how a leg of a provider has done."""

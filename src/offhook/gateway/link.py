@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """The Python clients of others use 8 MiB or no limit at all; one `append` may have 15 MiB (openai-realtime.md §1.6)."""
@@ -84,6 +84,30 @@ class RealtimeLink(Protocol):
 
     async def wait_closed(self) -> None:
         """Return when the socket is gone, by whatever way it went."""
+
+
+@dataclass(frozen=True, slots=True)
+class DialledLink:
+    """A link, and whose it is."""
+
+    link: RealtimeLink
+    provider: str
+    """Name of the provider in the configuration."""
+
+
+class RealtimeDialer(Protocol):
+    """Chooses a provider for each leg (see `dialer.Dialer`)."""
+
+    async def dial(self, agent: str, model: str, ani: str) -> DialledLink:
+        """Connect for an agent, its model and a caller's number.
+
+        Raises:
+            RealtimeConnectError: no provider can be had; it says whether another attempt may help.
+        """
+        ...
+
+    def report(self, provider: str, verdict: Literal["ready", "failed", "unusable"], code: str) -> None:
+        """Learn how a leg of a provider has done (see `bridge.ReportRealtime`)."""
 
 
 class LinkConnector(Protocol):

@@ -72,7 +72,7 @@ class GatewayServer:
         )
         self._services = CallServices(
             registry=config.registry(),
-            dial=dialer.dial,
+            dialer=dialer,
             tools=self._tools,
             observers=Observers(observers),
             prices=config.price_list(),
@@ -138,7 +138,7 @@ class GatewayServer:
             return
         _log.warning("ending calls", calls=self.calls, code=DRAINED)
         for call in list(self._calls):
-            call.end("limit", "drained", f"{DRAINED} the gateway is shutting down")
+            call.drain(LAST_WORDS)
         await self._wait_for_calls(LAST_WORDS)
 
     async def stop(self) -> None:

@@ -29,7 +29,7 @@ class BrokenCall:
     def close_expected(self) -> bool:
         return self.session.close_expected()
 
-    def receive_realtime(self, data: str | bytes, now: float) -> None:
+    def receive_realtime(self, leg: int, data: str | bytes, now: float) -> None:
         """Nobody listens to the model any more."""
 
     def next_timer(self, now: float) -> float | None:
@@ -39,7 +39,7 @@ class BrokenCall:
         self.session.events()
         return []
 
-    def realtime_data(self) -> list[bytes]:
+    def realtime_data(self, leg: int) -> list[bytes]:
         return []
 
 

@@ -16,6 +16,7 @@ from offhook.bridge import (
     CallPlan,
     CallState,
     Command,
+    ConnectRealtime,
     Prompt,
     RecordMoment,
     RecordTurn,
@@ -242,6 +243,7 @@ class Harness:
         self.socket_gone = False
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
+        self.leg = 1
         self.call = Call("call-1", session_id=SESSION, organization_id=ORGANIZATION, now=self.now)
         self._settle()
 
@@ -319,15 +321,15 @@ class Harness:
         self._settle()
 
     def from_ai(self, data: str | bytes) -> None:
-        self.call.receive_realtime(data, self.now)
+        self.call.receive_realtime(self.leg, data, self.now)
         self._settle()
 
     def connected(self) -> None:
-        self.call.realtime_connected(self.now)
+        self.call.realtime_connected(self.leg, self.now)
         self._settle()
 
     def ai_lost(self, code: int | None = 1006, reason: str = "") -> None:
-        self.call.realtime_lost(code, reason, self.now)
+        self.call.realtime_lost(self.leg, code, reason, self.now)
         self._settle()
 
     def tool_result(self, output: str = '{"status":"shipped"}', call: str = "call_1", **more: Any) -> None:
@@ -419,6 +421,8 @@ class Harness:
         while commands := self.call.commands():
             self.commands += commands
             for command in commands:
+                if isinstance(command, ConnectRealtime):
+                    self.leg = command.leg
                 if isinstance(command, SelectAgent) and self.agent is not None:
                     self.call.accept(self.agent, self.now)
         for message in self.call.audiohook_data():
@@ -427,7 +431,7 @@ class Harness:
                 self._deliver(partial(self._play, message))
             else:
                 self._take(json.loads(message))
-        for data in self.call.realtime_data():
+        for data in self.call.realtime_data(self.leg):
             self.ai.sent.append((self.now, json.loads(data)))
         if self.call.close_expected and not self.socket_gone:
             self.hang_up_socket()

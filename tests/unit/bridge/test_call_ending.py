@@ -402,12 +402,12 @@ def test_the_transcript_is_complete_at_the_end() -> None:
 
 def test_shell_calls_before_open_do_nothing() -> None:
     call = Call("c", session_id=None, organization_id=None, now=0.0)
-    call.realtime_connected(0.0)
-    call.receive_realtime("{}", 0.0)
-    call.realtime_lost(None, "", 0.0)
+    call.realtime_connected(1, 0.0)
+    call.receive_realtime(1, "{}", 0.0)
+    call.realtime_lost(1, None, "", 0.0)
     call.tool_result("x", ToolOutcome(output="y"), 0.0)
     call.set_writable(False, 0.0)
     assert call.commands() == []
-    assert call.realtime_data() == []
+    assert call.realtime_data(1) == []
     assert call.audiohook_data() == []
     assert call.state is CallState.WAITING

@@ -15,7 +15,7 @@ from offhook.bridge import Call, CallEnded, RecordMoment, Turn
 from offhook.gateway import backpressure
 from offhook.gateway.auth import Admission
 from offhook.gateway.call_task import INTERNAL_ERROR, SOCKET_STUCK, CallServices, CallTask
-from offhook.gateway.link import RealtimeLink, refused_with
+from offhook.gateway.link import DialledLink, RealtimeLink, refused_with
 from offhook.gateway.listener import UpgradeRequest
 from offhook.gateway.observer import CallInfo, Observers
 from tests.unit.gateway.fakes import Changes, FakeLink, FakeSocket
@@ -35,31 +35,34 @@ class World:
     """A call between a fake Genesys and a fake Realtime leg."""
 
     def __init__(
-        self, connector: str = "support", *, dial: Callable[[str, str], Awaitable[RealtimeLink]] | None = None
+        self, connector: str = "support", *, dial: Callable[[], Awaitable[RealtimeLink]] | None = None
     ) -> None:
         self.changes = Changes()
         self.until = self.changes.until
         self.socket = FakeSocket(self.changes)
         self.link = FakeLink(self.changes)
+        self._dial = dial
         self.dialled: list[tuple[str, str]] = []
+        self.reported: list[tuple[str, str, str]] = []
         self.ended: list[CallEnded] = []
         self.moments: list[str] = []
         self.turns: list[Turn] = []
         self.genesys = ClientSession(session_id=SESSION, organization_id=ORGANIZATION, conversation_id=CONVERSATION)
         self.heard: list[audiohook.ClientEvent] = []
         self._taken = 0
-        services = CallServices(
-            registry=AgentRegistry(AGENTS), dial=dial or self._dial, observers=Observers([self]), tools={}
-        )
+        services = CallServices(registry=AgentRegistry(AGENTS), dialer=self, observers=Observers([self]), tools={})
         upgrade = UpgradeRequest(
             ConnectorPath(connector), Admission(signed=True), SESSION, ORGANIZATION, "e160e428", "192.0.2.1"
         )
         self.task = CallTask(upgrade, self.socket, services)
         self.running = asyncio.ensure_future(self.task.run())
 
-    async def _dial(self, model: str, ani: str) -> RealtimeLink:
+    async def dial(self, agent: str, model: str, ani: str) -> DialledLink:
         self.dialled.append((model, ani))
-        return self.link
+        return DialledLink(self.link if self._dial is None else await self._dial(), "openai")
+
+    def report(self, provider: str, verdict: str, code: str) -> None:
+        self.reported.append((provider, verdict, code))
 
     def on_turn(self, info: CallInfo, turn: Turn) -> None:
         self.turns.append(turn)
@@ -107,7 +110,7 @@ class World:
         (ended,) = self.ended
         assert self.task._timer is None or self.task._timer.cancelled()
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        if self.dialled:
+        if self.dialled and self._dial is None:
             assert self.link.closed.is_set()
         return ended
 
@@ -155,7 +158,7 @@ async def test_a_call_from_open_to_hang_up() -> None:
 
 async def test_opened_does_not_wait_for_the_ai() -> None:
     never: asyncio.Future[RealtimeLink] = asyncio.get_running_loop().create_future()
-    world = World(dial=lambda model, ani: never)
+    world = World(dial=lambda: never)
     world.open()
     await world.until(lambda: world.has_heard(audiohook.OpenedReceived))
     world.hang_up()
@@ -213,7 +216,7 @@ async def test_a_connection_probe_reaches_no_agent() -> None:
 
 
 async def test_an_ai_that_cannot_be_had() -> None:
-    async def refuse(model: str, ani: str) -> RealtimeLink:
+    async def refuse() -> RealtimeLink:
         raise refused_with(401)
 
     world = World(dial=refuse)
@@ -223,8 +226,8 @@ async def test_an_ai_that_cannot_be_had() -> None:
 
 
 async def test_a_dialler_with_a_fault() -> None:
-    async def fail(model: str, ani: str) -> RealtimeLink:
-        raise RuntimeError(f"caller {ani}")
+    async def fail() -> RealtimeLink:
+        raise RuntimeError("caller tel:+13175550123")
 
     world = World(dial=fail)
     with capture_logs() as logs:
@@ -248,7 +251,7 @@ async def test_the_realtime_leg_is_lost() -> None:
 async def test_ending_from_outside() -> None:
     world = World()
     await talking(world)
-    world.task.end("limit", "drained", "OH-GATE-03 the gateway is shutting down")
+    world.task.drain(10.0)
     event = await world.disconnected()
     assert event.output_variables["OFFHOOK_OUTCOME"] == "limit"
     ended = await world.finish()
@@ -288,7 +291,7 @@ async def test_a_fault_of_ours_still_ends_in_good_order(monkeypatch: pytest.Monk
     with capture_logs() as logs:
         world.link.receiver.on_message(b"{}")
         world.link.receiver.on_message(b"{}")
-        world.task.end("limit", "drained", "")
+        world.task.drain(10.0)
         event = await world.disconnected()
         ended = await world.finish()
     assert event.reason == "error"
@@ -381,8 +384,8 @@ async def test_the_log_has_identifiers_and_nothing_else() -> None:
         await talking(world)
         world.socket.incoming.put_nowait(None)
         await world.finish()
-    began, accepted, ended = (line for line in logs if line["log_level"] != "debug")
-    assert began["call"] == accepted["call"] == world.task.info.call_id
+    began, accepted, connected, ended = (line for line in logs if line["log_level"] != "debug")
+    assert began["call"] == accepted["call"] == connected["call"] == world.task.info.call_id
     assert accepted["conversation"] == ended["conversation"] == CONVERSATION
     assert ANI not in str(logs)
     assert "Eva" not in str(logs)

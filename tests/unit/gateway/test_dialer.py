@@ -9,6 +9,7 @@ from offhook.gateway.dialer import NO_PROVIDER, Dialer
 from offhook.gateway.link import (
     CONNECT_ERRORS,
     DEFAULT_LIMITS,
+    DialledLink,
     LinkLimits,
     RealtimeConnectError,
     RealtimeLink,
@@ -51,7 +52,7 @@ def provider(name: str) -> ProviderConfig:
 async def test_the_first_provider_is_asked_first() -> None:
     connector = Connector(a=None, b=None)
     dialer = Dialer([provider("a"), provider("b")], safety_key=b"k", connect=connector, deadline=3.0)
-    assert await dialer.dial("m", "tel:+13175550123") is connector.link
+    assert await dialer.dial("support", "m", "tel:+13175550123") == DialledLink(connector.link, "a")
     ((url, headers, deadline),) = connector.asked
     assert (url, deadline) == ("wss://a/realtime?model=m", 3.0)
     assert headers["Authorization"] == "Bearer key-a"
@@ -60,7 +61,7 @@ async def test_the_first_provider_is_asked_first() -> None:
 async def test_the_next_one_takes_over() -> None:
     connector = Connector(a=refused_with(503), b=None)
     dialer = Dialer([provider("a"), provider("b")], safety_key=b"k", connect=connector)
-    assert await dialer.dial("m", "") is connector.link
+    assert await dialer.dial("support", "m", "") == DialledLink(connector.link, "b")
     assert [url for url, _, _ in connector.asked] == ["wss://a/realtime?model=m", "wss://b/realtime?model=m"]
 
 
@@ -68,13 +69,13 @@ async def test_the_last_failure_is_told() -> None:
     connector = Connector(a=refused_with(401), b=cannot_reach(ConnectionRefusedError(111, "Connection refused")))
     dialer = Dialer([provider("a"), provider("b")], safety_key=b"k", connect=connector)
     with pytest.raises(RealtimeConnectError) as caught:
-        await dialer.dial("m", "")
+        await dialer.dial("support", "m", "")
     assert str(caught.value) == "OH-CONN-01: Connection refused"
 
 
 async def test_nobody_to_ask() -> None:
     with pytest.raises(RealtimeConnectError) as caught:
-        await Dialer([], safety_key=b"k", connect=Connector()).dial("m", "")
+        await Dialer([], safety_key=b"k", connect=Connector()).dial("support", "m", "")
     assert caught.value.code == NO_PROVIDER
 
 
@@ -84,8 +85,8 @@ async def test_openai_gets_a_keyed_hash_of_the_number() -> None:
         {"name": "openai", "url": "wss://api.openai.com/v1/realtime", "api_key": "k"}
     )
     dialer = Dialer([openai], safety_key=b"k", connect=connector)
-    await dialer.dial("m", "tel:+13175550123")
-    await dialer.dial("m", "")
+    await dialer.dial("support", "m", "tel:+13175550123")
+    await dialer.dial("support", "m", "")
     (_, first, _), (_, second, _) = connector.asked
     assert first["OpenAI-Safety-Identifier"] == safety_identifier("+13175550123", b"k")
     assert "3175550123" not in str(first)
