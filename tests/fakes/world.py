@@ -5,7 +5,7 @@ The three cores are the real ones; only the wires between them are made here, wi
 
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from msgspec import UNSET
@@ -68,6 +68,8 @@ class World:
         connect_after: Seconds until the Realtime socket stands.
         refused_after: Seconds after which connecting fails instead.
         tools: What each function tool returns, and after how many seconds.
+        others: The models that further legs are connected with, in turn; without one left, connecting fails for good.
+        away: Seconds for which nobody can be connected after a loss.
     """
 
     def __init__(
@@ -81,9 +83,15 @@ class World:
         connect_after: float = 0.2,
         refused_after: float | None = None,
         tools: Callable[[str, str], tuple[str, float]] = lambda name, arguments: ('{"ok":true}', 0.3),
+        others: Sequence[EmulatorSession] = (),
+        away: float = 0.0,
     ) -> None:
         self.now = 1000.0
         self.plan, self.caller, self.agent = plan, caller, agent
+        self.others = list(others)
+        self.away = away
+        self.agents: dict[int, EmulatorSession] = {}
+        """The models, by the numbers of their legs; `agent` is the last one."""
         self.genesys_delay, self.ai_delay = genesys_delay, ai_delay
         self.connect_after, self.refused_after = connect_after, refused_after
         self.tools = tools
@@ -102,7 +110,9 @@ class World:
         self.on_barge_in: Callable[[], None] = lambda: None
         self._wires: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
-        self._ai_open = False
+        self.lost_at: float | None = None
+        """When the Realtime leg was last lost."""
+        self._open: set[int] = set()
 
     def run(self, seconds: float = 600.0) -> None:
         """Until the call has ended on all sides, at most so long."""
@@ -120,7 +130,8 @@ class World:
             while self._wires and self._wires[0][0] <= self.now:
                 heapq.heappop(self._wires)[2]()
                 self._settle()
-            for core in (self.caller, self.agent):
+            cores: list[SimulatedCall | EmulatorSession] = [self.caller, *self.agents.values()]
+            for core in cores:
                 timer = core.next_timer()
                 if timer is not None and timer <= self.now:
                     core.handle_timer(self.now)
@@ -130,7 +141,8 @@ class World:
             self._settle()
 
     def _next(self) -> float | None:
-        times = [self.caller.next_timer(), self.agent.next_timer(), self.call.next_timer(self.now)]
+        times = [self.caller.next_timer(), self.call.next_timer(self.now)]
+        times += [agent.next_timer() for agent in self.agents.values()]
         if self._wires:
             times.append(self._wires[0][0])
         return min((at for at in times if at is not None), default=None)
@@ -153,19 +165,8 @@ class World:
                 busy = True
                 self.to_genesys.append((self.now, data))
                 self._later(self.genesys_delay, partial(self._reach_caller, data))
-            for out in self.call.realtime_data(1):
-                busy = True
-                self.to_ai.append((self.now, out))
-                self._later(self.ai_delay, partial(self._reach_agent, out))
-            for back in self.agent.data_to_send():
-                busy = True
-                self.from_ai.append((self.now, back))
-                self._later(self.ai_delay, partial(self._come_back, back))
-            if self.agent.close_code is not None and self._ai_open:
-                busy = True
-                self._ai_open = False
-                code = None if self.agent.close_code == 1006 else self.agent.close_code
-                self._later(self.ai_delay, partial(self._lose_ai, code))
+            for leg, agent in list(self.agents.items()):
+                busy = self._exchange(leg, agent) or busy
             self.caller.events()
             if self.caller.finished and not self.ended and self.call.state.name != "ENDED":
                 busy = True
@@ -185,28 +186,53 @@ class World:
             self.on_barge_in()
         self.caller.receive_text(data, self.now)
 
-    def _reach_agent(self, data: bytes) -> None:
-        self.agent.receive_text(data, self.now)
+    def _exchange(self, leg: int, agent: EmulatorSession) -> bool:
+        """Put on the wire what one leg and its model want to send; says whether there was anything."""
+        busy = False
+        for out in self.call.realtime_data(leg):
+            busy = True
+            self.to_ai.append((self.now, out))
+            self._later(self.ai_delay, partial(self._reach_agent, agent, out))
+        for back in agent.data_to_send():
+            busy = True
+            self.from_ai.append((self.now, back))
+            self._later(self.ai_delay, partial(self._come_back, leg, back))
+        if agent.close_code is not None and leg in self._open:
+            busy = True
+            self._open.discard(leg)
+            code = None if agent.close_code == 1006 else agent.close_code
+            self._later(self.ai_delay, partial(self._lose_ai, leg, code))
+        return busy
 
-    def _come_back(self, data: bytes) -> None:
-        self.call.receive_realtime(1, data, self.now)
+    def lose(self, code: int | None = None) -> None:
+        """Cut the Realtime leg that was connected last, here and now."""
+        leg = max(self._open)
+        self._open.discard(leg)
+        del self.agents[leg]
+        self._lose_ai(leg, code)
 
-    def _lose_ai(self, code: int | None) -> None:
-        self.call.realtime_lost(1, code, "", self.now)
+    def _reach_agent(self, agent: EmulatorSession, data: bytes) -> None:
+        if agent in self.agents.values():
+            agent.receive_text(data, self.now)
+
+    def _come_back(self, leg: int, data: bytes) -> None:
+        self.call.receive_realtime(leg, data, self.now)
+
+    def _lose_ai(self, leg: int, code: int | None) -> None:
+        self.lost_at = self.now
+        self.call.realtime_lost(leg, code, "", self.now)
 
     def _carry_out(self, command: object) -> None:
         match command:
             case SelectAgent():
                 self.call.accept(self.plan, self.now)
-            case ConnectRealtime():
-                if self.refused_after is None:
-                    self._later(self.connect_after, self._connect)
-                else:
-                    self._later(self.refused_after, lambda: self.call.realtime_lost(1, None, "refused", self.now))
-            case CloseRealtime():
-                if self._ai_open:
-                    self._ai_open = False
-                    self.agent.receive_eof(self.now)
+            case ConnectRealtime(leg=leg):
+                self._dial(leg)
+            case CloseRealtime(leg=leg):
+                self._open.discard(leg)
+                agent = self.agents.pop(leg, None)
+                if agent is not None:
+                    agent.receive_eof(self.now)
             case InvokeTool(call_id=call_id, name=name, arguments=arguments):
                 output, delay = self.tools(name, arguments)
                 outcome = ToolOutcome(output=output)
@@ -218,7 +244,21 @@ class World:
             case CallEnded():
                 self.ended.append(command)
 
-    def _connect(self) -> None:
-        self._ai_open = True
-        self.call.realtime_connected(1, self.now)
+    def _dial(self, leg: int) -> None:
+        if self.refused_after is not None or (leg > 1 and not self.others):
+            self._later(self.refused_after or 0.1, partial(self._refuse, leg, False))
+        elif self.lost_at is not None and self.now < self.lost_at + self.away:
+            self._later(0.05, partial(self._refuse, leg, True))
+        else:
+            self._later(self.connect_after, partial(self._connect, leg))
+
+    def _refuse(self, leg: int, retryable: bool) -> None:
+        self.call.realtime_lost(leg, None, "refused", self.now, retryable=retryable)
+
+    def _connect(self, leg: int) -> None:
+        if leg > 1:
+            self.agent = self.others.pop(0)
+        self.agents[leg] = self.agent
+        self._open.add(leg)
+        self.call.realtime_connected(leg, self.now)
         self.agent.connected(self.now)

@@ -60,6 +60,10 @@ class _Clip(msgspec.Struct):
     text: str
     tell: bool
     """The model is to know what was heard of it."""
+    told: bool = False
+    """It knows already."""
+    least: int = 0
+    """Bytes of audio that the text has at least, if some of it never came."""
 
 
 class AgentTurns:
@@ -73,7 +77,7 @@ class AgentTurns:
         transcript: Transcript,
         moment: Moment,
     ) -> None:
-        self._session = session
+        self.session = session
         self._hook = hook
         self._playout = playout
         self._transcript = transcript
@@ -124,7 +128,7 @@ class AgentTurns:
     def busy(self, now: float) -> bool:
         """The caller hears the agent, or is about to."""
         playout = self._playout
-        waiting = self.held or self.speaking or self._session.pending_tags
+        waiting = self.held or self.speaking or self.session.pending_tags
         return bool(waiting or playout.queued or playout.unplayed(now))
 
     # What the model generates.
@@ -176,7 +180,7 @@ class AgentTurns:
         response.dead = True
         for item_id in response.items:
             self._playout.finish(item_id)
-        self._session.cancel_response(now)
+        self.session.cancel_response(now)
         self._moment(moments.AUDIO_LOST, now, leg="realtime", response_id=response.response_id)
 
     def audio_done(self, event: realtime.AudioDone) -> None:
@@ -194,7 +198,7 @@ class AgentTurns:
             if not spoke:
                 # Never heard: the model must not believe that it was said.
                 if response.dead:
-                    self._session.delete_item(item_id)
+                    self.session.delete_item(item_id)
                 self._transcript.silence(item_id)
         if event.status != "completed":
             response.acted = False
@@ -223,7 +227,7 @@ class AgentTurns:
         self._playout.finish(item_id)
         self._transcript.begin(item_id, "agent")
         self._transcript.finish_text(item_id, text)
-        self._clips[item_id] = _Clip(text, tell and not protected)
+        self._clips[item_id] = _Clip(text, tell, told=protected)
         self._unsent[item_id] = item_id
         if tell and protected:
             self._tell(text)
@@ -239,18 +243,52 @@ class AgentTurns:
         for text in untold:
             self._tell(text)
 
+    @property
+    def _listens(self) -> bool:
+        """The session can be told something; a closed one does not mind."""
+        return self.session.state in (SessionState.READY, SessionState.CLOSED)
+
     def _tell(self, text: str, behind: str | None = None) -> None:
         """Let the model know what it is taken to have said (trap 31)."""
-        if self._session.state in (SessionState.READY, SessionState.CLOSED):
-            self._session.send_item(realtime.assistant_message(text), behind)
+        if self._listens:
+            self.session.send_item(realtime.assistant_message(text), behind)
         else:
             self._untold.append(text)
 
     def _clip_over(self, heard: Heard, behind: str | None = None) -> None:
         clip = self._clips.pop(heard.item_id)
-        text, _ = heard_text(clip.text, heard.heard_bytes, heard.received_bytes)
-        if clip.tell and text:
+        text, _ = heard_text(clip.text, heard.heard_bytes, max(heard.received_bytes, clip.least))
+        if clip.tell and not clip.told and text:
             self._tell(text, behind)
+
+    # From one session to the next.
+
+    def session_lost(self, now: float) -> None:
+        """The session is gone: what is there of the agent's words is heard to its end, and told to the next one then.
+
+        From here on it is nothing but recordings.
+        """
+        self.go_on(now)
+        self._deferred.clear()
+        for response in self._running.values():
+            self._over.append(response.response_id)
+            for item_id, spoke in response.items.items():
+                self._playout.finish(item_id)
+                self._transcript.break_off(item_id)
+                if not spoke:
+                    self._transcript.silence(item_id)
+        self._running.clear()
+        for item_id in self._playout.waiting():
+            clip = self._clips.get(item_id)
+            if clip is not None:
+                clip.told = False
+            else:
+                text, least = self._transcript.text(item_id)
+                self._clips[item_id] = _Clip(text, tell=True, least=least)
+
+    def unheard_items(self) -> list[str]:
+        """What the model is told as soon as it has been heard."""
+        return [item_id for item_id in self._playout.waiting() if (clip := self._clips.get(item_id)) and clip.tell]
 
     # What the caller hears.
 
@@ -295,9 +333,9 @@ class AgentTurns:
             cancel: The server does not stop its response by itself: cancel it, or the one that was asked for.
             behind: The item that what was heard of a clip belongs behind; None = the last of the conversation.
         """
-        active = self._running.get(self._session.active_response_id or "")
-        if cancel and not (active is not None and active.protected):
-            self._session.cancel_response(now)
+        active = self._running.get(self.session.active_response_id or "")
+        if cancel and self._listens and not (active is not None and active.protected):
+            self.session.cancel_response(now)
         for response in (*self._running.values(), *(response for _, response in self._deferred)):
             response.dead = response.dead or not response.protected
         audible = self._playout.at_genesys(now) and not self._playout.spares(now)
@@ -308,9 +346,9 @@ class AgentTurns:
             if heard.item_id in self._clips:
                 self._clip_over(heard, behind)
             elif heard.heard_ms > 0:
-                self._session.truncate_item(heard.item_id, heard.content_index, heard.heard_ms)
+                self.session.truncate_item(heard.item_id, heard.content_index, heard.heard_ms)
             else:
-                self._session.delete_item(heard.item_id)
+                self.session.delete_item(heard.item_id)
 
     @property
     def held(self) -> bool:

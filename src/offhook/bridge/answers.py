@@ -1,5 +1,7 @@
 """Asking the model for responses: what the agent says of itself, answers that nobody else asks for, repetitions."""
 
+from typing import Literal
+
 from offhook import realtime
 from offhook.bridge import prompts
 from offhook.bridge.plan import CallPlan, Prompt
@@ -13,6 +15,8 @@ REPLY, TURN, RETRY = "reply", "turn", "retry"
 """Answers."""
 ASIDES = frozenset({FILLER, NO_INPUT})
 """They answer nothing, and are not worth repeating."""
+SERVER_PATIENCE = 5.0
+"""Seconds that the server has to begin its own answer to a turn of the caller, before it is asked for one."""
 NOT_WANTED = frozenset({"OH-RT-12", "OH-RT-14"})
 """Refusals of a request that we gave up ourselves."""
 
@@ -28,8 +32,9 @@ class Answers:
     def __init__(self, plan: CallPlan, session: RealtimeSession) -> None:
         self.replies = Replies()
         self.plan = plan
-        self._session = session
+        self.session = session
         self._retries = Retries()
+        self._server_by: float | None = None  # the server has to begin its answer to the caller by then
         self._said: dict[str, Prompt] = {}  # what was last asked for with each tag
 
     def say(self, tag: str, prompt: Prompt, now: float) -> None:
@@ -47,10 +52,25 @@ class Answers:
         """The caller's turn is over, and the server was told not to answer by itself."""
         self._ask(TURN, now)
 
+    def turn_committed(self, now: float) -> None:
+        """The caller's turn is over, and the server answers it by itself, or we ask for it."""
+        self._server_by = now + SERVER_PATIENCE
+
+    def carry_on(self, now: float, *, tools_run: bool) -> None:
+        """A new session knows the conversation: the agent goes on; it calls nothing while tools run already."""
+        self._ask(TURN, now, tool_choice="none" if tools_run else None)
+
+    def session_lost(self) -> None:
+        """Nothing that was asked of the session will come."""
+        self._retries.succeeded()
+        self.replies.session_lost()
+        self._server_by = None
+
     def caller_started(self) -> None:
         """The caller speaks: their turn brings the next answer."""
         self.replies.caller_started()
         self._retries.forget()
+        self._server_by = None
 
     def forget(self) -> None:
         """Something new is about to be asked: repeat nothing."""
@@ -59,16 +79,18 @@ class Answers:
     def stop(self) -> None:
         """The call is ending: nothing but its goodbye is wanted any more."""
         self._retries.forget()
-        for tag in self._session.pending_tags:
-            self._session.withdraw_response(tag)
+        self._server_by = None
+        for tag in self.session.pending_tags:
+            self.session.withdraw_response(tag)
 
     def response_started(self, event: realtime.ResponseStarted) -> None:
         """Something is being answered, unless it is an aside."""
         if event.tag in ASIDES:
             return
         self._retries.forget()
+        self._server_by = None
         if self.replies.response_started(ours=event.tag == REPLY):
-            self._session.withdraw_response(REPLY)
+            self.session.withdraw_response(REPLY)
 
     def succeeded(self, tag: str | None) -> None:
         """A response brought speech or a call."""
@@ -81,8 +103,11 @@ class Answers:
 
     def ask_if_due(self, now: float) -> None:
         """Ask for what is owed, or to be repeated, unless a response is running."""
-        if self._session.active_response_id is not None:
+        if self.session.active_response_id is not None:
             return
+        if self._server_by is not None and now >= self._server_by:
+            self._server_by = None
+            self._ask(TURN, now)
         again = self._retries.take(now)
         if self._retries.pending:
             return
@@ -97,24 +122,27 @@ class Answers:
     @property
     def expected(self) -> bool:
         """The model answers or is about to: a response runs, was asked for or will be."""
-        session = self._session
+        session = self.session
         return bool(session.active_response_id or session.pending_tags) or self.next_timer() is not None
 
     def next_timer(self) -> float | None:
         """When `ask_if_due` is to be called."""
-        if self._session.active_response_id is not None:
+        if self.session.active_response_id is not None:
             return None
-        return self._retries.next_timer() if self._retries.pending else self.replies.next_timer()
+        due = self._retries.next_timer() if self._retries.pending else self.replies.next_timer()
+        return min((at for at in (due, self._server_by) if at is not None), default=None)
 
-    def _ask(self, tag: str, now: float, instructions: str | None = None) -> None:
+    def _ask(
+        self, tag: str, now: float, instructions: str | None = None, *, tool_choice: Literal["none"] | None = None
+    ) -> None:
         """Ask for a response; those with instructions of their own call no tools."""
         request = ResponseRequest(
             tag=tag,
             instructions=instructions,
-            tool_choice=None if instructions is None else "none",
+            tool_choice=tool_choice if instructions is None else "none",
             only_if_idle=tag in ASIDES or tag in (RETRY, GREETING),
         )
-        self._session.request_response(request, now)
+        self.session.request_response(request, now)
 
     def _persona(self) -> str:
         instructions = self.plan.session.instructions

@@ -18,9 +18,7 @@ from offhook.bridge import moments
 from offhook.bridge.commands import (
     CallEnded,
     ChangeLanguage,
-    CloseRealtime,
     Command,
-    ConnectRealtime,
     RecordMoment,
     SelectAgent,
     ToolOutcome,
@@ -45,6 +43,7 @@ class Call:
         session_id: `Audiohook-Session-Id` of the upgrade; None = not checked.
         organization_id: `Audiohook-Organization-Id` of the upgrade; None = not checked.
         now: Monotonic seconds of the upgrade.
+        unix: The same in Unix seconds; None = not known, and sessions are taken to live as long as they mostly do.
         idle_timeout: Seconds without a sign of life of Genesys after which the call is given up; None = never.
     """
 
@@ -55,9 +54,11 @@ class Call:
         session_id: str | None,
         organization_id: str | None,
         now: float,
+        unix: float | None = None,
         idle_timeout: float | None = None,
     ) -> None:
         self.call_id = call_id
+        self._unix_zero = None if unix is None else unix - now
         self.state = CallState.WAITING
         self.audiohook = ServerSession(
             session_id=session_id,
@@ -135,10 +136,10 @@ class Call:
         if plan.mode == "listen":
             self._move(CallState.LISTENING)
             return
-        self.conversation = Conversation(plan, self.audiohook, self._commands.append, now)
+        unix = None if self._unix_zero is None else self._unix_zero + now
+        self.conversation = Conversation(plan, self.audiohook, self._commands.append, now, unix)
         self._outputs = self.conversation.outputs
         self._realtime_open = True
-        self._commands.append(ConnectRealtime(1, plan.session))
         self._move(CallState.CONNECTING)
         self._step(now)
 
@@ -166,13 +167,13 @@ class Call:
     def realtime_connected(self, leg: int, now: float) -> None:
         """The Realtime socket stands."""
         if self.conversation is not None and self._realtime_open:
-            self.conversation.realtime.connected(now)
+            self.conversation.legs.connected(leg, now)
             self._step(now)
 
     def receive_realtime(self, leg: int, data: str | bytes, now: float) -> None:
         """A message of the Realtime leg."""
         if self.conversation is not None and self._realtime_open:
-            self.conversation.realtime.receive_text(data, now)
+            self.conversation.legs.receive(leg, data, now)
             self._step(now)
 
     def realtime_lost(self, leg: int, code: int | None, reason: str, now: float, *, retryable: bool = True) -> None:
@@ -186,12 +187,12 @@ class Call:
             retryable: Another attempt may help, with the same provider or another.
         """
         if self.conversation is not None and self._realtime_open:
-            self.conversation.realtime.receive_eof(code, reason, now)
+            self.conversation.legs.lost(leg, code, reason, now, retryable=retryable)
             self._step(now)
 
     def realtime_data(self, leg: int) -> list[bytes]:
         """Messages for this Realtime leg, in their order."""
-        return self.conversation.realtime.data_to_send() if self.conversation is not None else []
+        return self.conversation.legs.data(leg) if self.conversation is not None else []
 
     # Beside the call.
 
@@ -253,7 +254,7 @@ class Call:
         """When `handle_timer` is to be called; None = not before something arrives."""
         times = [self.audiohook.next_timer()]
         if self.conversation is not None and self._realtime_open:
-            times.append(self.conversation.realtime.next_timer())
+            times.append(self.conversation.legs.next_timer())
             times.append(self.conversation.next_timer(now))
         return min((at for at in times if at is not None), default=None)
 
@@ -261,7 +262,7 @@ class Call:
         """Act on everything that is due."""
         self.audiohook.handle_timer(now)
         if self.conversation is not None and self._realtime_open:
-            self.conversation.realtime.handle_timer(now)
+            self.conversation.legs.handle_timer(now)
             self.conversation.handle_timer(now)
         self._step(now)
 
@@ -274,7 +275,7 @@ class Call:
         conversation = self.conversation
         if conversation is None or not self._realtime_open:
             return
-        while events := conversation.realtime.events():
+        while events := conversation.legs.events(now):
             # What is asked of the session while its events are handled may be refused, which is an event again.
             for event in events:
                 conversation.handle(event, now)
@@ -391,7 +392,6 @@ class Call:
         if self.conversation is not None and self._realtime_open:
             self._realtime_open = False
             self.conversation.hang_up(now)
-            self._commands.append(CloseRealtime(1))
 
     def _variables(self, now: float) -> dict[str, str]:
         """The output variables of this call: the agent's own and `OFFHOOK_*`, all strings (contract)."""

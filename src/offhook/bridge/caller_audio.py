@@ -9,6 +9,9 @@ from offhook.audio import BYTES_PER_MS, SILENCE
 MAX_HELD = 30_000 * BYTES_PER_MS
 """30 s of caller audio wait while the Realtime leg connects; Genesys itself keeps no more (audiohook.md §4). Beyond it
 the oldest goes: the first words of a caller who has waited half a minute are stale."""
+MAX_KEPT = 500 * BYTES_PER_MS
+"""Of what the caller says while a lost AI is connected again only the last half second is kept, in which a word may
+have begun: who gets seconds of stale audio answers what nobody asks any more (openai-realtime.md §7)."""
 SILENCE_STEP = 0.2
 """Seconds of silence per message while muted: the server's VAD must keep its clock (openai-realtime.md trap 11)."""
 MAX_CATCH_UP = 2.0
@@ -22,6 +25,7 @@ class CallerAudio:
 
     def __init__(self) -> None:
         self._held: bytearray | None = bytearray()
+        self._max_held = MAX_HELD
         self._muted: set[str] = set()
         self._stopped = False
         self._silence_at: float | None = None
@@ -47,11 +51,17 @@ class CallerAudio:
         if self._held is None:
             return audio
         self._held += audio
-        excess = len(self._held) - MAX_HELD
+        excess = len(self._held) - self._max_held
         if excess > 0:
             del self._held[:excess]
             self.dropped += excess
         return b""
+
+    def hold(self) -> None:
+        """The model is gone, and another one will listen: hold what the caller says, and not much of it."""
+        if self._held is None:
+            self._held, self._max_held, self.dropped = bytearray(), MAX_KEPT, 0
+            self._silence_at = None
 
     def open(self, now: float) -> bytes:
         """The model listens from now on; returns all that was held for it."""

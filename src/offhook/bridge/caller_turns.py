@@ -34,23 +34,37 @@ class CallerTurns:
         no_turn: Callable[[str], None],
     ) -> None:
         self._plan = plan
-        self._session = session
+        self.session = session
         self._agent = agent
         self._answers = answers
         self._transcript = transcript
         self._moment = moment
         self._turn = turn
         self._no_turn = no_turn
-        self._judge: Interruptions | None = None
-        if plan.decides_interruptions:
-            self._judge = Interruptions(plan.barge_in, plan.turn_detection, transcribes=plan.transcribes)
+        self._judge = self._new_judge()
         self._behind: str | None = None  # where the conversation stood when the caller may have interrupted
         self._timed_out: str | None = None
         self._stopped = False
 
+    def _new_judge(self) -> Interruptions | None:
+        plan = self._plan
+        if not plan.decides_interruptions:
+            return None
+        return Interruptions(plan.barge_in, plan.turn_detection, transcribes=plan.transcribes)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing that the caller said is being judged."""
+        return self._judge is None or self._judge.idle
+
+    def session_lost(self) -> None:
+        """Nobody will tell what became of what the caller was saying; the next session counts its audio anew."""
+        self._judge = self._new_judge()
+        self._behind = self._timed_out = None
+
     def hear(self, audio: bytes) -> None:
         """8 kHz µ-law of the caller, or silence in its place: to the model."""
-        self._session.send_audio(audio)
+        self.session.send_audio(audio)
         if self._judge is not None:
             self._judge.hear(audio)
 
@@ -112,7 +126,7 @@ class CallerTurns:
     def interrupt(self, now: float) -> None:
         """Stop the agent: the caller did, by voice or by a key."""
         self._answers.forget()
-        session = self._session
+        session = self.session
         spared = session.active_response_id is None and any(map(self._answers.protected, session.pending_tags))
         self._agent.interrupt(now, cancel=not spared, behind=self._behind)
         self._behind = None
@@ -139,7 +153,7 @@ class CallerTurns:
         verdicts = [] if self._stopped else judge.verdicts()
         for verdict, item_id in verdicts:
             self._do(verdict, item_id, judge, now)
-        if verdicts and judge.idle and TURN not in self._session.pending_tags:
+        if verdicts and judge.idle and TURN not in self.session.pending_tags:
             # No answer to the caller is on its way: who waits for one need not wait any longer.
             self._answers.replies.nothing_said()
             self._answers.ask_if_due(now)
@@ -164,13 +178,13 @@ class CallerTurns:
 
     def _stop_agent(self, judge: Interruptions, now: float) -> None:
         # An answer that has not begun yet would be spoken into what the caller says now.
-        if self._session.withdraw_response(TURN):
+        if self.session.withdraw_response(TURN):
             judge.owe()
         self.interrupt(now)
 
     def _ignore(self, item_id: str, now: float) -> None:
         """It was no turn: the model is not to puzzle over it, and nobody waits for its answer."""
-        self._session.delete_item(item_id)
+        self.session.delete_item(item_id)
         self._transcript.drop(item_id)
         self._no_turn(item_id)
         self._moment(moments.FALSE_ALARM, now)
@@ -178,5 +192,7 @@ class CallerTurns:
     def _answer(self, now: float) -> None:
         """It was a turn; that may end the call."""
         self._turn(now)
-        if not self._plan.answers_itself and not self._stopped:
+        if self._plan.answers_itself:
+            self._answers.turn_committed(now)
+        elif not self._stopped:
             self._answers.answer_turn(now)

@@ -32,25 +32,30 @@ from offhook.bridge.commands import Command, RecordMoment, RecordTurn, ToolOutco
 from offhook.bridge.digits import Digits
 from offhook.bridge.ending import Ending
 from offhook.bridge.farewell import Farewell
+from offhook.bridge.history import History
 from offhook.bridge.hosted_calls import HostedCalls
 from offhook.bridge.keypad import as_text
-from offhook.bridge.language import changed_settings
+from offhook.bridge.language import changed_settings, with_voice
+from offhook.bridge.legs import Legs
 from offhook.bridge.outputs import OutputVariables
 from offhook.bridge.plan import CallPlan, Prompt
 from offhook.bridge.playhead import BYTES_PER_SECOND
 from offhook.bridge.playout import PACKET, REPORTED, Playout
+from offhook.bridge.recovery import Recovery
 from offhook.bridge.secrets import Secrets
 from offhook.bridge.summary import Summary
 from offhook.bridge.tool_calls import ToolCalls
-from offhook.bridge.transcript import Transcript
+from offhook.bridge.transcript import MARK, Transcript
 from offhook.bridge.watch import Watch
 from offhook.realtime import RealtimeSession, SessionConfig
 from offhook.realtime.cost import cost
+from offhook.realtime.errors import Severity, severity
 
 SETUP_LIMIT = 30.0
 """Seconds for the Realtime leg to be dialled and set up; the caller's audio is not held for longer either."""
 LIMIT = "OH-CALL-09"
 NEVER_READY, LOST, GAVE_UP, NO_ANSWER = "OH-RT-02", "OH-CALL-06", "OH-CALL-07", "OH-CALL-08"
+STALLED = "OH-RT-15"
 NOT_RUN = '{"error":"not run: the caller interrupted or the call is ending"}'
 _BEFORE_READY = frozenset({realtime.SessionReady, realtime.SessionRefused, realtime.SessionLost})
 """What can be acted on while the session is being set up; a server that talks already means somebody else."""
@@ -68,27 +73,37 @@ class Conversation:
         summary: What was heard, for whoever takes over.
     """
 
-    def __init__(self, plan: CallPlan, hook: ServerSession, emit: Callable[[Command], None], now: float) -> None:
+    def __init__(
+        self,
+        plan: CallPlan,
+        hook: ServerSession,
+        emit: Callable[[Command], None],
+        now: float,
+        unix: float | None = None,
+    ) -> None:
         self.plan = plan
-        self.realtime = RealtimeSession(plan.session)
+        self.legs = Legs(lambda: self.plan.session, emit, now, setup=SETUP_LIMIT, limit=plan.recovery.limit, unix=unix)
         self.playout = Playout(_largest_packet(hook))
         self.transcript = Transcript()
         self.caller_audio = CallerAudio()
         self.ready = False
-        self.summary = Summary(self.realtime)
+        self.summary = Summary(self.session)
+        self._why: str | None = None  # there is no model
+        self._opened = False  # what the agent says first has been asked for
         self._hook = hook
         self._emit = emit
-        self._agent = AgentTurns(self.realtime, hook, self.playout, self.transcript, self._moment)
-        self._answers = Answers(plan, self.realtime)
+        self._agent = AgentTurns(self.session, hook, self.playout, self.transcript, self._moment)
+        self._answers = Answers(plan, self.session)
         self.secrets = Secrets()
         self.outputs = OutputVariables(plan.outputs, self.secrets.scrub)
+        self._history = History(self.secrets.scrub)
         self.tool_calls = ToolCalls(
-            plan, self.realtime, self._answers.replies, self.outputs, self.secrets, emit, self._moment
+            plan, self.session, self._answers.replies, self.outputs, self.secrets, self._history, emit, self._moment
         )
         self.digits = Digits(plan, self.tool_calls, self.caller_audio, self.transcript, self._moment)
         self._caller = CallerTurns(
             plan,
-            self.realtime,
+            self.session,
             self._agent,
             self._answers,
             self.transcript,
@@ -106,9 +121,21 @@ class Conversation:
             summarize=self._summarize,
             moment=self._moment,
         )
-        self._hosted = HostedCalls(plan.approved_mcp, self.realtime, self._answers.replies, self._moment)
+        self._hosted = HostedCalls(plan.approved_mcp, self.session, self._answers.replies, self._moment)
+        self._recovery = Recovery(
+            self._history,
+            self.transcript,
+            self._agent,
+            self._answers,
+            self._caller,
+            self.caller_audio,
+            self.tool_calls,
+            self._hosted,
+            self.summary,
+            self._watch,
+        )
+        self._announced: deque[str] = deque(maxlen=16)  # turns that the model need not know of
         self._openings: deque[tuple[str, Prompt]] = deque()  # what the agent says of itself before all else
-        self._ready_by = now + SETUP_LIMIT
         self._committed: deque[str] = deque(maxlen=16)
         self._writable = True
         self._events: dict[type, Callable[..., None]] = {
@@ -140,6 +167,11 @@ class Conversation:
             realtime.SessionLost: self._on_lost,
         }
 
+    @property
+    def session(self) -> RealtimeSession:
+        """The Realtime session in use, or that is to be."""
+        return self.legs.session
+
     # From the caller's side.
 
     def receive_audio(self, audio: bytes) -> None:
@@ -154,7 +186,7 @@ class Conversation:
             return
         self._moment(moments.DTMF, now)
         self._watch.stir(now)
-        self._watch.caller_heard()
+        self._watch.caller_heard(now)
         self._caller_began(self.digits.turn_id, now)
         if self._agent.speaking is None or not self.digits.keep(now):
             self._stop_for_key(now)
@@ -174,18 +206,21 @@ class Conversation:
         self.caller_audio.unmute(PAUSED)
         self.digits.resume(now)
         self._watch.stir(now)
+        self._watch.announcements.caller_heard(now)
         self._moment(moments.RESUMED, now)
 
     def change_language(self, plan: CallPlan, now: float) -> None:
         """The flow changed the language: instructions, transcription and prompts change with it, the voice cannot."""
         spoken = msgspec.structs.replace(
             self.plan,
-            session=plan.session,
+            session=with_voice(plan.session, self.plan.session),
             notice=plan.notice,
             greeting=plan.greeting,
             no_input=plan.no_input,
             filler=plan.filler,
             limits=plan.limits,
+            recovery=plan.recovery,
+            drained=plan.drained,
             goodbye=plan.goodbye,
             handover=plan.handover,
         )
@@ -198,7 +233,7 @@ class Conversation:
     def _update_session(self, before: SessionConfig) -> None:
         changes = changed_settings(before, self.plan.session)
         if changes is not None:
-            self.realtime.update_session(changes)
+            self.session.update_session(changes)
 
     def set_writable(self, writable: bool) -> None:
         """The Genesys socket takes more, or is full: audio waits, text never does."""
@@ -267,7 +302,7 @@ class Conversation:
         self._agent.stop(now)
         self.digits.hang_up(now)
         self._record_turns(now)
-        self.realtime.close()
+        self.legs.close()
 
     def _fail(self, reason: str, now: float) -> None:
         """Nothing more is to be had from the model."""
@@ -282,6 +317,8 @@ class Conversation:
         if self._writable and not self.caller_audio.paused:
             self._agent.send(now)
         self._agent.settle(now)
+        if self.ending is None:
+            self._keep_talking(now)
         for call, response in self._agent.deferred():
             self._act_on_call(call, None if response.dead else response, now)
         self._record_turns(now)
@@ -308,9 +345,12 @@ class Conversation:
                 self._watch.limits.next_timer(),
                 self._watch.filler_at(quiet, tools_run=self._tools_run),
                 self._watch.silence_at(quiet, busy=self._busy),
+                self._watch.announcement_at(),
+                self._stalled_at,
+                quiet if self.legs.standing_by and not self._busy else None,
             )
         else:
-            times += (self._ready_by, self._watch.limits.ends_at)
+            times += (self.legs.given_up_at(), self._watch.limits.ends_at, self._watch.announcement_at())
         return min((at for at in times if at is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
@@ -323,15 +363,20 @@ class Conversation:
         if self.ending is not None:
             self._farewell.handle_timer(now)
         elif not self.ready:
-            if now >= self._ready_by:
-                self._fail(NEVER_READY, now)
+            given_up_at = self.legs.given_up_at()
+            if given_up_at is not None and now >= given_up_at:
+                self._fail(self._why or NEVER_READY, now)
+            self._announce(now)
             self._check_limits(now)
         else:
             self._send_digits(now)
             self._hosted.handle_timer(now)
             self._ask_if_due(now)
+            self._announce(now)
             self._break_silence(now)
             self._check_limits(now)
+            if (stalled_at := self._stalled_at) is not None and now >= stalled_at:
+                self._lose(STALLED, now)
 
     @property
     def _tools_run(self) -> bool:
@@ -342,6 +387,20 @@ class Conversation:
     def _busy(self) -> bool:
         """Something goes on behind the scenes: the caller is not the one to speak."""
         return self._answers.replies.waits_for_tools or self.digits.keypad.next_timer() is not None
+
+    @property
+    def _stalled_at(self) -> float | None:
+        """When the leg counts as lost unless the server says something; an MCP server that it asks may take long."""
+        waiting_from = self._watch.announcements.waiting_from
+        if waiting_from is None or self._hosted.next_timer() is not None:
+            return None
+        return self.legs.stalled_at(waiting_from)
+
+    def _announce(self, now: float) -> None:
+        """Tell the caller that it takes a moment, when the model cannot."""
+        if self.ending is None and (prompt := self._watch.take_announcement(now)) is not None:
+            self._moment(moments.ANNOUNCED, now)
+            self._announced.append(self._agent.play_clip(prompt.text or "", prompt.audio or b"", now, tell=False))
 
     def _break_silence(self, now: float) -> None:
         """The agent says something when nobody has for too long."""
@@ -364,32 +423,45 @@ class Conversation:
         if reason is not None:
             self._stop_for_limit(reason, self.plan.limits.goodbye, now)
         elif self.ready and (warning := self._watch.limits.warning(now)) is not None:
-            self.realtime.send_item(realtime.system_message(warning))
+            self.session.send_item(realtime.system_message(warning))
 
     @property
     def cost(self) -> float | None:
         """US dollars so far; None = the model's prices are not known."""
         prices = self.plan.prices
-        return None if prices is None else cost(self.realtime.usage, prices, self.plan.transcription_price)
+        return None if prices is None else cost(self.legs.usage, prices, self.plan.transcription_price)
 
     # Session events.
 
     def _on_ready(self, event: realtime.SessionReady, now: float) -> None:
         self.ready = True
+        self._why = None
+        self.legs.ready(event, now)
         self._moment(moments.AI_READY, now)
-        self._update_session(self.realtime.config)
+        self._update_session(self.session.config)
         self._watch.stir(now)
-        self._agent.tell_pending()
-        # The greeting is asked for first: if the caller has spoken already, turn detection interrupts it by itself.
-        openings = ((NOTICE, self.plan.notice), (GREETING, self.plan.greeting))
-        self._openings.extend((tag, prompt) for tag, prompt in openings if prompt is not None)
-        self._say_openings(now)
+        self._watch.announcements.back()
+        if self._opened:
+            self._recovery.tell(self.session)
+            self._agent.tell_pending()
+            self._say_openings(now)
+        else:
+            self._open(now)
         held = self.caller_audio.open(now)
         if held:
             self._caller.hear(held)
         if self.caller_audio.dropped:
             self._moment(moments.AUDIO_LOST, now, leg="realtime", seconds=self.caller_audio.dropped / 8000)
         self._send_digits(now)
+
+    def _open(self, now: float) -> None:
+        """The model listens for the first time."""
+        self._opened = True
+        self._agent.tell_pending()
+        # The greeting is asked for first: if the caller has spoken already, turn detection interrupts it by itself.
+        openings = ((NOTICE, self.plan.notice), (GREETING, self.plan.greeting))
+        self._openings.extend((tag, prompt) for tag, prompt in openings if prompt is not None)
+        self._say_openings(now)
 
     def _say_openings(self, now: float) -> None:
         """Say the notice, then the greeting: what the model says has its own response, and comes in its turn."""
@@ -400,15 +472,53 @@ class Conversation:
                 return
 
     def _on_refused(self, event: realtime.SessionRefused, now: float) -> None:
-        self._fail(event.code, now)
+        self._lose(event.code, now, unusable=event.fatal)
 
     def _on_lost(self, event: realtime.SessionLost, now: float) -> None:
-        self._fail(LOST, now)
+        self._lose(LOST, now, unusable=not event.retryable)
 
     def _on_error(self, event: realtime.ErrorReceived, now: float) -> None:
         self._moment(moments.PEER_ERROR, now, leg="realtime", code=event.code)
         if event.fatal:
-            self._fail(GAVE_UP, now)
+            self._lose(GAVE_UP, now, unusable=True)
+
+    def _lose(self, code: str, now: float, *, unusable: bool = False) -> None:
+        """The leg in use is of no use: get another one, and keep the caller company meanwhile."""
+        self._moment(moments.AI_LOST, now, code=code)
+        if self.ending is not None:
+            self._farewell.go_without(now)
+            self.legs.close()
+            return
+        if self.ready:
+            self._put_by(now)
+            self._recovery.pending = True
+            self._watch.announcements.lost()
+        self._why = self._why or code
+        if self.legs.failed(code, now, unusable=unusable):
+            self._recovery.use(self.session)
+        else:
+            self._fail(self._why, now)
+
+    def _put_by(self, now: float) -> None:
+        self.ready = False
+        self._watch.stir(now)
+        self._recovery.put_by(self.session, now)
+
+    def _keep_talking(self, now: float) -> None:
+        """Change to the next session before this one is over; carry on in one that follows a lost one."""
+        if self.ready and self.legs.standing_by and self._between_turns(now):
+            self._moment(moments.AI_REPLACED, now)
+            self._put_by(now)
+            self.legs.take_over(now)
+            self._recovery.use(self.session)
+        elif self.ready:
+            self._recovery.carry_on(self.session, now)
+        self._watch.announcements.wait(not self.ready or self._answers.expected, now)
+
+    def _between_turns(self, now: float) -> bool:
+        quiet = self._watch.quiet_since()
+        settled = not self._busy and not self.digits.collecting and self._caller.idle and not self._recovery.pending
+        return settled and quiet is not None and quiet <= now
 
     # The caller's turns.
 
@@ -428,7 +538,7 @@ class Conversation:
 
     def _unhear(self, now: float) -> None:
         """Nothing that the server has of the caller may become a turn: they are about to enter secret digits."""
-        self.realtime.clear_input()
+        self.session.clear_input()
         self._watch.caller_speaking = False
         self._caller.unheard(now)
 
@@ -436,6 +546,7 @@ class Conversation:
         self._moment(moments.CALLER_STOPPED, now)
         self._watch.caller_speaking = False
         self._watch.stir(now)
+        self._watch.announcements.caller_heard(now)
         self._caller.stopped(event, now)
 
     def _on_timed_out(self, event: realtime.InputTimedOut, now: float) -> None:
@@ -457,7 +568,7 @@ class Conversation:
     def _on_turn(self, now: float) -> None:
         """The caller has really said something."""
         self.digits.speech_over(now)
-        self._watch.caller_heard()
+        self._watch.caller_heard(now)
         self._watch.limits.turn()
         self._check_limits(now)
 
@@ -492,7 +603,7 @@ class Conversation:
             self._watch.stir(now)  # from here on it is the agent who keeps the caller waiting
         digits = self.digits.take(now)
         if digits:
-            self.realtime.send_item(realtime.user_message(self.secrets.scrub(as_text(digits))))
+            self.session.send_item(realtime.user_message(self.secrets.scrub(as_text(digits))))
             self._answers.replies.posted()
             self.digits.record(digits)
         if turn != self.digits.turn_id:
@@ -509,7 +620,7 @@ class Conversation:
         self._agent.response_started(event, dead=event.cancelling or late, protected=self._answers.protected(event.tag))
         if late:
             # The floor is needed for the goodbye, and nobody will hear this.
-            self.realtime.cancel_response(now)
+            self.session.cancel_response(now)
         else:
             self._farewell.response_started(event.response_id)
 
@@ -519,6 +630,7 @@ class Conversation:
     def _on_audio(self, event: realtime.AudioDelta, now: float) -> None:
         if not self._agent.audio(event, now):
             return
+        self._watch.announcements.agent_heard()
         self._farewell.heard_of(now)
         if self.ending is None and self.tool_calls.confirmations.waiting:
             self._note_question(event)
@@ -545,6 +657,9 @@ class Conversation:
                 self._say_openings(now)
         elif not response.dead and event.status != "cancelled":
             self._moment(moments.PEER_ERROR, now, leg="realtime", code=event.error_code or f"response_{event.status}")
+            if severity(event.error_code) is Severity.FATAL:
+                self._lose(GAVE_UP, now, unusable=True)
+                return
             self._repeat(event.tag, now)
         self._send_digits(now)
         self._check_limits(now)
@@ -578,8 +693,9 @@ class Conversation:
         """Carry out a call of a response that is heard; None: of one that is not."""
         if heard is None or not self._counts(event):
             # Not run, but answered: a call without an output confuses later turns (§5.1).
-            self.realtime.send_function_output(event.call_id, NOT_RUN)
+            self.session.send_function_output(event.call_id, NOT_RUN)
             return
+        self._note_call(event.call_id, event.name, event.arguments)
         if event.name == COLLECT_DIGITS and self.plan.collect_digits is not None:
             self._collect_digits(event, heard, now)
             return
@@ -606,7 +722,12 @@ class Conversation:
         self._hosted.approval_requested(event, now, wanted=wanted)
         self._ask_if_due(now)
 
+    def _note_call(self, call_id: str, name: str, arguments: str, *, hosted: bool = False) -> None:
+        """Another session would have to know of this call."""
+        self.transcript.mark(self._history.call(call_id, name, arguments, hosted=hosted))
+
     def _on_hosted_call_ended(self, event: realtime.McpCallEnded, now: float) -> None:
+        self._note_call(event.item_id, event.name, "", hosted=True)
         self._hosted.ended(event, now)
         self._ask_if_due(now)
 
@@ -614,6 +735,10 @@ class Conversation:
 
     def _record_turns(self, now: float) -> None:
         for turn in map(self._without_secrets, self.transcript.settled()):
+            if turn.item_id not in self._announced:
+                self._history.add(turn)
+            if turn.speaker == MARK:
+                continue
             self.summary.add(turn)
             self._emit(RecordTurn(turn))
             if turn.speaker == "agent" and turn.text and self.plan.bot_turn_response and self._hook.can_send_audio:

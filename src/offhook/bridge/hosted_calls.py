@@ -53,7 +53,7 @@ class HostedCalls:
         moment: Callable[..., None],
     ) -> None:
         self._approved = approved
-        self._session = session
+        self.session = session
         self._replies = replies
         self._moment = moment
         self._running: dict[str, _Running] = {}  # by item: of the call, or of the request until the call begins
@@ -69,10 +69,10 @@ class HostedCalls:
         """The server asks for leave; `wanted` is whether anybody still wants to know."""
         call = (event.server_label, event.name)
         if wanted and (call in self._approved or (event.server_label, ANY) in self._approved):
-            self._session.answer_approval(event.item_id, True)
+            self.session.answer_approval(event.item_id, True)
             self._run(event.item_id, _Running(event.response_id, call, now + HOSTED_LIMIT, begun=False))
             return
-        self._answers.append(self._session.answer_approval(event.item_id, False, DENIED))
+        self._answers.append(self.session.answer_approval(event.item_id, False, DENIED))
         self._denied.append(call)
         self._replies.posted()
 
@@ -109,6 +109,13 @@ class HostedCalls:
         if event.status != "completed":
             for item_id in [item for item, call in self._running.items() if call.response_id == event.response_id]:
                 self._forget(item_id)
+
+    def session_lost(self) -> None:
+        """The session is gone, and what it was doing with it."""
+        for item_id in list(self._running):
+            self._forget(item_id)
+        self._answers.clear()
+        self._denied.clear()
 
     def next_timer(self) -> float | None:
         """When `handle_timer` has something to do."""

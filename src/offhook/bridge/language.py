@@ -20,5 +20,14 @@ def changed_settings(old: SessionConfig, new: SessionConfig) -> SessionConfig | 
     return None if changes == SessionConfig() else changes
 
 
+def with_voice(new: SessionConfig, old: SessionConfig) -> SessionConfig:
+    """Return the new settings with the voice of the old ones: another session of the same call speaks with it, too."""
+    audio, before = new.audio or AudioConfig(), old.audio or AudioConfig()
+    if not audio.output or not before.output:
+        return new
+    output = msgspec.structs.replace(audio.output, voice=before.output.voice)
+    return msgspec.structs.replace(new, audio=msgspec.structs.replace(audio, output=output))
+
+
 def _input(session: SessionConfig) -> AudioInput:
     return (session.audio or AudioConfig()).input or AudioInput()

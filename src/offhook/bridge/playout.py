@@ -291,6 +291,10 @@ class Playout:
         """Some of the item has left for Genesys; None for an item that is over, or was never here."""
         return next((item.stretches[0][0] < self.sent for item in self._items if item.item_id == item_id), None)
 
+    def waiting(self) -> list[str]:
+        """The items that have not been heard to their end, in their order."""
+        return [item.item_id for item in self._items]
+
     def unplayed(self, now: float) -> int:
         """Bytes sent that the caller has not heard yet, as reckoned."""
         return self.playhead.unplayed(now)

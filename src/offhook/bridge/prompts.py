@@ -3,6 +3,8 @@
 `instructions` of a response replace those of the session (openai-realtime.md trap 22), so the persona goes along.
 """
 
+from collections.abc import Sequence
+
 from offhook.bridge.plan import Prompt
 
 
@@ -15,6 +17,21 @@ HANDOVER = Prompt(
     instructions="The call is being handed to a colleague now. Tell the caller so in one short sentence. Ask nothing."
 )
 CONNECTED = "The caller has just been connected and has not spoken yet."
+
+
+CARRY_ON = (
+    "The line to you was interrupted for some seconds. What the caller said meanwhile, or shortly before, may not have "
+    "reached you. Carry on now where the conversation stands: if they wait for an answer, give it; if it is not clear "
+    "what they want, ask them to repeat it. Do not greet them again, and repeat no action that was done already."
+)
+STILL_RUNNING = (
+    "Still running, their results will follow: {tools}. Tell the caller in a few words that it takes a moment."
+)
+
+
+def carry_on(running: Sequence[str]) -> str:
+    """What the model has to know when it takes up a conversation in mid-course; `running` are tools that still run."""
+    return f"{CARRY_ON} {STILL_RUNNING.format(tools=', '.join(running))}" if running else CARRY_ON
 
 
 def say(persona: str, wanted: Prompt, situation: str = "") -> str:

@@ -21,6 +21,12 @@ class Replies:
         self._caller_speaking = False
         self._requested = False
 
+    def session_lost(self) -> None:
+        """Whatever was owed is owed no more; tools that run go on."""
+        self._posted = self._landed = self._asked = 0
+        self._caller_until = None
+        self._caller_speaking = self._requested = False
+
     def call_started(self, call_id: str) -> None:
         """A tool runs; the answer waits for its output."""
         self._pending_calls.add(call_id)

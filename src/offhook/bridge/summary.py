@@ -37,7 +37,7 @@ class Summary:
     def __init__(self, session: RealtimeSession) -> None:
         self.text = ""
         self.wanted = False
-        self._session = session
+        self.session = session
         self._heard: deque[str] = deque()
         self._size = 0
         self._response_id: str | None = None
@@ -51,6 +51,10 @@ class Summary:
         self._size += len(line)
         while self._size > MAX_HEARD and len(self._heard) > 1:
             self._size -= len(self._heard.popleft())
+
+    def session_lost(self) -> None:
+        """What was asked for will not come."""
+        self._response_id = None
 
     def ask(self, unsettled: Sequence[Turn], reason: str, now: float) -> None:
         """The model is about to be needed no more: ask for the summary, if it is wanted.
@@ -74,7 +78,7 @@ class Summary:
             max_output_tokens=MAX_TOKENS,
             conversation="none",
         )
-        self._session.request_response(request, now)
+        self.session.request_response(request, now)
 
     def best(self, unsettled: Sequence[Turn]) -> str:
         """The summary, or the last words that were heard of each side; `unsettled` as for `ask`."""

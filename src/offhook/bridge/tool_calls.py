@@ -12,11 +12,13 @@ import msgspec
 from offhook.bridge import control, moments
 from offhook.bridge.commands import Command, InvokeTool, ToolOutcome
 from offhook.bridge.confirmations import Confirmations
+from offhook.bridge.history import History
 from offhook.bridge.outputs import OutputVariables
 from offhook.bridge.plan import CallPlan, CollectDigits
 from offhook.bridge.replies import Replies
 from offhook.bridge.secrets import Secrets
-from offhook.realtime import FunctionCallReady, RealtimeSession
+from offhook.realtime import FunctionCallReady, RealtimeSession, SessionState
+from offhook.realtime.items import FunctionCallOutputItem
 
 
 class EndWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,15 +48,17 @@ class ToolCalls:
         replies: Replies,
         outputs: OutputVariables,
         secrets: Secrets,
+        history: History,
         emit: Callable[[Command], None],
         moment: Callable[..., None],
     ) -> None:
         self.confirmations = Confirmations()
         self._plan = plan
-        self._session = session
+        self.session = session
         self._replies = replies
         self._outputs = outputs
         self._secrets = secrets
+        self._history = history
         self._emit = emit
         self._moment = moment
         self._running: dict[str, InvokeTool] = {}
@@ -114,7 +118,16 @@ class ToolCalls:
 
     def answer(self, call_id: str, output: str, *, owed: bool = True) -> None:
         """Post the output of a call."""
-        self._session.send_function_output(call_id, self._secrets.scrub(output))
+        output = self._secrets.scrub(output)
+        self._history.output(call_id, output)
+        if self.session.state not in (SessionState.READY, SessionState.CLOSED):
+            return  # the next session is told with everything else
+        lost = self._history.owed(call_id)
+        if lost is None:
+            self.session.send_function_output(call_id, output)
+        else:
+            self.session.send_item(lost)
+            self.session.send_item(FunctionCallOutputItem(call_id=call_id, output=output))
         if owed:
             self._replies.posted()
 

@@ -8,11 +8,15 @@ front as they settle. Bounds: a caller turn waits `TRANSCRIPT_DEADLINE` for its 
 from offhook.bridge.commands import Turn
 from offhook.bridge.playout import Heard
 
+MARK = "mark"
+"""Speaker of what is no turn."""
 TRANSCRIPT_DEADLINE = 10.0
 """Seconds that a caller turn waits for its transcript after the audio was committed."""
 MAX_OPEN = 64
 MAX_TEXT = 16_000
 """Characters kept of one turn; the rest is cut off."""
+BYTES_PER_CHARACTER = 400
+"""Of audio: 20 characters a second, which is fast speech."""
 
 
 def heard_text(text: str, heard: int, received: int) -> tuple[str, str]:
@@ -33,8 +37,24 @@ def heard_text(text: str, heard: int, received: int) -> tuple[str, str]:
     return text[:cut].rstrip(), text[cut:].lstrip()
 
 
+def least_audio(text: str) -> int:
+    """Bytes of audio that so much text has at least: the words of an answer that breaks off run ahead of its audio."""
+    return len(text) * BYTES_PER_CHARACTER
+
+
 class _Entry:
-    __slots__ = ("deadline", "generated", "heard", "interrupted", "item_id", "played", "received", "speaker", "text")
+    __slots__ = (
+        "broken_off",
+        "deadline",
+        "generated",
+        "heard",
+        "interrupted",
+        "item_id",
+        "played",
+        "received",
+        "speaker",
+        "text",
+    )
 
     def __init__(self, item_id: str, speaker: str) -> None:
         self.item_id = item_id
@@ -46,12 +66,14 @@ class _Entry:
         self.received = 0
         self.interrupted = False
         self.deadline: float | None = None
+        self.broken_off = False
 
     def turn(self) -> Turn:
         text, unheard = self.text, ""
         if self.speaker == "agent":
             # An item without audio, or one that is given up before it was played, was not heard.
-            text, unheard = heard_text(self.text, self.heard, max(self.received, 1))
+            least = least_audio(self.text) if self.broken_off else 1
+            text, unheard = heard_text(self.text, self.heard, max(self.received, least))
         return Turn(
             speaker=self.speaker,
             text=text.strip(),
@@ -136,6 +158,34 @@ class Transcript:
             self._entries.remove(entry)
             self._settle()
 
+    def mark(self, mark: Turn) -> None:
+        """Something that is no turn stands here: it comes out of `settled` in its place, as it is."""
+        self._entries.append(_Entry(mark.item_id, mark.speaker))
+        self._entries[-1].text = mark.text
+        self._entries[-1].generated = True
+        self._settle()
+
+    def break_off(self, item_id: str) -> None:
+        """No more words will come of a turn of the agent, and no more audio; some of its words may have none."""
+        entry = self._find(item_id)
+        if entry is not None and not entry.generated:
+            entry.broken_off = True
+            self.finish_text(item_id)
+
+    def session_lost(self) -> None:
+        """No more words will come of anything that the caller said."""
+        for entry in self._entries:
+            if entry.speaker == "caller":
+                entry.generated, entry.deadline = True, None
+        self._settle()
+
+    def text(self, item_id: str) -> tuple[str, int]:
+        """The words of a turn that is not settled, and how many bytes of audio they have at least."""
+        entry = self._find(item_id)
+        if entry is None:
+            return "", 0
+        return entry.text, least_audio(entry.text) if entry.broken_off else 0
+
     def close(self) -> None:
         """The call is over: release every turn with what is known of it."""
         while self._entries:
@@ -143,8 +193,11 @@ class Transcript:
 
     def unsettled(self) -> list[Turn]:
         """What is known to have been heard of the turns that are not settled yet, in order."""
-        turns = (entry.turn() for entry in self._entries)
-        return [turn for turn in turns if turn.text]
+        return [turn for turn in self.open_turns() if turn.text and turn.speaker != MARK]
+
+    def open_turns(self) -> list[Turn]:
+        """What is known of everything that is not settled yet, in order."""
+        return [entry.turn() for entry in self._entries]
 
     def settled(self) -> list[Turn]:
         """Turns released since the last call; empty ones (no words, no audio heard) are left out."""

@@ -5,6 +5,7 @@ otherwise it is the caller who keeps silent.
 """
 
 from offhook.bridge.agent_turns import AgentTurns
+from offhook.bridge.announcements import Announcements
 from offhook.bridge.answers import Answers
 from offhook.bridge.caller_audio import CallerAudio
 from offhook.bridge.filler import Fillers
@@ -20,6 +21,7 @@ class Watch:
     Attributes:
         caller_speaking: Turn detection hears the caller.
         limits: What the call may last and cost.
+        announcements: What is played while the AI cannot be heard.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Watch:
         self.limits = Limits(plan.limits, now)
         self._silence = Silence(plan.no_input)
         self._fillers = Fillers(plan.filler)
+        self.announcements = Announcements(plan.recovery, now)
         self._agent = agent
         self._answers = answers
         self._playout = playout
@@ -45,14 +48,16 @@ class Watch:
         """The same agent in another language."""
         self._silence.settings, self._fillers.settings = plan.no_input, plan.filler
         self.limits.settings = plan.limits
+        self.announcements.settings = plan.recovery
 
     def stir(self, now: float) -> None:
         """Something was heard or done: quiet begins anew, at the earliest now."""
         self._quiet_from = now
 
-    def caller_heard(self) -> None:
+    def caller_heard(self, now: float) -> None:
         """The caller said or pressed something: they are asked from the beginning again."""
         self._silence.heard()
+        self.announcements.caller_heard(now)
 
     def tools_done(self) -> None:
         """No tool runs any more."""
@@ -65,6 +70,16 @@ class Watch:
         if self._agent.speaking is not None or self._answers.expected:
             return None
         return max(self._quiet_from, self._playout.played_at())
+
+    def announcement_at(self) -> float | None:
+        """When the caller is to hear that it takes a moment."""
+        silent = not (self.caller_speaking or self._caller_audio.paused or self._playout.queued or self._agent.held)
+        return self.announcements.due_at(self._playout.played_at() if silent else None)
+
+    def take_announcement(self, now: float) -> Prompt | None:
+        """The announcement that is due."""
+        at = self.announcement_at()
+        return None if at is None or now < at else self.announcements.take()
 
     def filler_at(self, quiet: float | None, *, tools_run: bool) -> float | None:
         """When the next filler is due.

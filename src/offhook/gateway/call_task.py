@@ -74,6 +74,7 @@ class CallTask:
             session_id=upgrade.session_id,
             organization_id=upgrade.organization_id,
             now=self._clock,
+            unix=time.time(),
         )
         self._log = get_logger("offhook.gateway.call").bind(call=self.info.call_id)
         self._tasks = asyncio.TaskGroup()

@@ -21,6 +21,7 @@ CODES: dict[str, str] = {
     "OH-RT-12": "a response is in progress already",
     "OH-RT-13": "the server refused a request for a response",
     "OH-RT-14": "the request for a response was withdrawn",
+    "OH-RT-15": "the server fell silent while it owed an answer",
 }
 """Every code that this core puts into an event, with its text."""
 

@@ -37,6 +37,8 @@ class _Record(msgspec.Struct):
     name: str = ""
     started: bool = False
     over: bool = False
+    made: McpCallItem | None = None
+    """The call with its outcome."""
 
 
 class McpLedger:
@@ -61,15 +63,22 @@ class McpLedger:
         if not isinstance(item, McpCallItem | McpApprovalRequestItem) or not given(item.id):
             return None
         item_id = str(item.id)
+        record = self._record(item_id)
         if isinstance(item, McpCallItem):
             failed = given(item.error) is not None
-            # An item without an outcome is one whose call has not been made yet.
-            return self._call_ended(item_id, failed=failed) if failed or given(item.output) is not None else None
-        record = self._record(item_id)
+            if not failed and given(item.output) is None:
+                return None  # an item without an outcome is one whose call has not been made yet
+            record.made = item
+            return self._call_ended(item_id, failed=failed)
         if record.over:
             return None
         record.over = True
         return McpApprovalRequested(record.response_id, item_id, item.server_label, item.name, item.arguments)
+
+    def result(self, item_id: str) -> McpCallItem | None:
+        """Return a call that was made, with its outcome, while it is remembered."""
+        record = self._records.get(item_id)
+        return None if record is None else record.made
 
     def receive(self, event: McpEvent) -> RealtimeEvent | None:
         """Take a server event; returns what it means, None when that is nothing new."""

@@ -41,7 +41,7 @@ from offhook.realtime.events import (
 )
 from offhook.realtime.function_calls import FunctionCallLedger
 from offhook.realtime.hosted_mcp import MCP_EVENTS, McpEvent, McpLedger
-from offhook.realtime.items import FunctionCallItem, Item, McpApprovalResponseItem, MessageItem, item_kind
+from offhook.realtime.items import FunctionCallItem, Item, McpApprovalResponseItem, McpCallItem, MessageItem, item_kind
 from offhook.realtime.requests import ResponseRequest
 from offhook.realtime.sequencer import ResponseSequencer
 from offhook.realtime.state import SESSION_TABLE, SessionInput, SessionState
@@ -229,6 +229,10 @@ class RealtimeSession:
             McpApprovalResponseItem(id=item_id, approval_request_id=approval_request_id, approve=approve, reason=why)
         )
         return item_id
+
+    def mcp_result(self, item_id: str) -> McpCallItem | None:
+        """Return an MCP call that the server has made, with its outcome as far as that was told."""
+        return self._mcp.result(item_id)
 
     def update_session(self, update: SessionConfig) -> None:
         """Change some settings of the running session; the audio formats stay, and the voice after the first audio.

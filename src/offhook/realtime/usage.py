@@ -62,6 +62,10 @@ class UsageTotals(msgspec.Struct, frozen=True, kw_only=True):
     transcription_output_tokens: int = 0
     transcription_seconds: float = 0.0
 
+    def __add__(self, other: "UsageTotals") -> "UsageTotals":
+        """Add what another session has used."""
+        return UsageTotals(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+
     def with_response(self, usage: TokenUsage) -> "UsageTotals":
         """Add one response."""
         return msgspec.structs.replace(self, responses=self.responses + 1, tokens=self.tokens + usage)

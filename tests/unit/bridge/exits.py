@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from offhook.bridge import Call, CallEnded, CallPlan, CallState, CloseRealtime, ConnectRealtime
+from offhook.bridge.legs import LegState
 from tests.unit.bridge.harness import Harness, speech
 
 SENTENCE, GOODBYE, ASIDE = speech(1500), speech(1200, 100), speech(400, 200)
@@ -55,8 +56,11 @@ class Exit(Harness):
         self.goodbye = goodbye
         self.others = "said"
         """How it answers whatever else it is asked."""
-        self.answered: set[str] = set()
-        self.cancelled: set[str] = set()
+        self.seen: set[int] = set()
+        """What it was asked, event by event."""
+        self.kept: list[Any] = []
+        """The same, so that no other event looks like one of them."""
+        self.legs = 1
         self.running: dict[str, bool] = {}
         """Responses, and whether they have spoken."""
         self.with_tool = False
@@ -97,12 +101,29 @@ class Exit(Harness):
     def _settle(self) -> None:
         super()._settle()
         for _, event in list(self.ai.sent):
-            if event["type"] == "response.create" and event["event_id"] not in self.answered:
-                self.answered.add(event["event_id"])
-                self.at(0.05, self._answer(event))
-            elif event["type"] == "response.cancel" and event["event_id"] not in self.cancelled:
-                self.cancelled.add(event["event_id"])
-                self.at(0.05, self._cancel(event["response_id"]))
+            if event["type"] == "response.create" and id(event) not in self.seen:
+                self._model_does(0.05, self._answer(event))
+            elif event["type"] == "response.cancel" and id(event) not in self.seen:
+                self._model_does(0.05, self._cancel(event["response_id"]))
+            self.seen.add(id(event))
+            self.kept.append(event)
+        if self.leg != self.legs:
+            # Another session: nothing of the old one comes any more.
+            self.legs = self.leg
+            self.running.clear()
+            self._model_does(0.2, self._come_back)
+
+    def _model_does(self, delay: float, action: Callable[[], None]) -> None:
+        """Do something later, unless the session is another one by then."""
+        leg = self.leg
+        self.at(delay, lambda: action() if self.leg == leg else None)
+
+    def _come_back(self) -> None:
+        conversation = self.call.conversation
+        if conversation is not None and conversation.legs.state is LegState.TRYING:
+            self.connected()
+            self.ai.session_created()
+            self.ai.session_updated()
 
     def _cancel(self, response: str) -> Callable[[], None]:
         return lambda: self.over(response, "cancelled")
@@ -121,8 +142,8 @@ class Exit(Harness):
     def _said(self, create: dict[str, Any], audio: bytes) -> None:
         response = self.respond(create)
         self.speak(response, audio[:4000])
-        self.at(0.2, lambda: self.ai.audio(audio[4000:], response, f"item_of_{response}"))
-        self.at(0.2, lambda: self.over(response))
+        self._model_does(0.2, lambda: self.ai.audio(audio[4000:], response, f"item_of_{response}"))
+        self._model_does(0.2, lambda: self.over(response))
 
     def _silent(self, create: dict[str, Any], audio: bytes) -> None:
         self.over(self.respond(create))
@@ -184,7 +205,9 @@ class Exit(Harness):
         returned: dict[str, str] = disconnects[0]["parameters"]["outputVariables"] if disconnects else {}
         if isinstance(self.call, Call):
             assert self.call.state is CallState.ENDED
-            assert len(self.of(CloseRealtime)) == len(self.of(ConnectRealtime)) == (conversation is not None)
+            legs = [connect.leg for connect in self.of(ConnectRealtime)]
+            assert sorted(close.leg for close in self.of(CloseRealtime)) == legs, "each leg is closed once"
+            assert bool(legs) == (conversation is not None)
             ended = self.commands[-1]
             assert ended is self.ended, "everything is told before"
             assert isinstance(ended, CallEnded)

@@ -20,6 +20,7 @@ from offhook.bridge import (
     Prompt,
     RecordMoment,
     RecordTurn,
+    ReportRealtime,
     SelectAgent,
     ToolOutcome,
     Turn,
@@ -244,6 +245,7 @@ class Harness:
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self.leg = 1
+        self.providers = 1
         self.call = Call("call-1", session_id=SESSION, organization_id=ORGANIZATION, now=self.now)
         self._settle()
 
@@ -328,8 +330,9 @@ class Harness:
         self.call.realtime_connected(self.leg, self.now)
         self._settle()
 
-    def ai_lost(self, code: int | None = 1006, reason: str = "") -> None:
-        self.call.realtime_lost(self.leg, code, reason, self.now)
+    def ai_lost(self, code: int | None = 1006, reason: str = "", *, for_good: bool = True) -> None:
+        """The Realtime socket is gone; for good: and no other can be had."""
+        self.call.realtime_lost(self.leg, code, reason, self.now, retryable=not for_good)
         self._settle()
 
     def tool_result(self, output: str = '{"status":"shipped"}', call: str = "call_1", **more: Any) -> None:
@@ -421,8 +424,12 @@ class Harness:
         while commands := self.call.commands():
             self.commands += commands
             for command in commands:
+                if isinstance(command, ReportRealtime) and command.verdict == "unusable":
+                    self.providers -= 1
                 if isinstance(command, ConnectRealtime):
                     self.leg = command.leg
+                    if not self.providers:
+                        self.call.realtime_lost(self.leg, None, "nobody is left", self.now, retryable=False)
                 if isinstance(command, SelectAgent) and self.agent is not None:
                     self.call.accept(self.agent, self.now)
         for message in self.call.audiohook_data():

@@ -210,7 +210,7 @@ class TestWhatIsSaid:
         call = ready()
         ended_by(call, "end_call")
         create = call.ai.received("response.create")[-1]
-        call.answered.add(create["event_id"])
+        call.seen.add(id(create))
         response = call.respond(create)
         call.speak(response, GOODBYE[:8000])
         call.ai_lost()

@@ -4,7 +4,16 @@ from collections.abc import Callable
 
 import pytest
 
-from offhook.bridge import Call, CallEnded, CallState, CloseRealtime, ConnectRealtime, Prompt, SelectAgent
+from offhook.bridge import (
+    Call,
+    CallEnded,
+    CallState,
+    CloseRealtime,
+    ConnectRealtime,
+    Prompt,
+    ReportRealtime,
+    SelectAgent,
+)
 from tests.unit.bridge.genesys import PCMU
 from tests.unit.bridge.harness import START, Harness, plan, speech
 
@@ -39,9 +48,12 @@ def test_an_ai_that_connects_and_stays_silent_ends_the_call() -> None:
     harness = Harness()
     harness.open()
     harness.connected()
-    harness.advance(11)
+    harness.advance(29.9)
+    assert harness.of(ReportRealtime)[0] == ReportRealtime(1, "failed", "OH-RT-02")
+    assert len(harness.of(ConnectRealtime)) == 2, "another one is tried"
+    harness.advance(0.2)
     assert harness.ended.reason == "OH-RT-02"
-    assert harness.of(CloseRealtime)
+    assert len(harness.of(CloseRealtime)) == 2
 
 
 def test_pong_at_once_while_connecting_and_while_talking() -> None:

@@ -309,4 +309,4 @@ def test_a_response_of_empty_audio_leaves_nothing_behind() -> None:
     harness.ai.done()
     harness.advance(2)
     assert not agent_of(harness)._unsent
-    assert rt.SessionState.READY is agent_of(harness)._session.state
+    assert rt.SessionState.READY is agent_of(harness).session.state

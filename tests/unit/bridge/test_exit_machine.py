@@ -130,7 +130,7 @@ class ExitMachine(RuleBasedStateMachine):
     # Ends from elsewhere.
 
     @precondition(lambda self: not self.call.socket_gone)
-    @rule(how=st.sampled_from(("close", "drain", "drain", "lost", "gone", "garbage")))
+    @rule(how=st.sampled_from(("close", "drain", "drain", "lost", "away", "away", "gone", "garbage")))
     def end(self, how: str) -> None:
         call = self.call
         if how == "close":
@@ -138,9 +138,9 @@ class ExitMachine(RuleBasedStateMachine):
         elif how == "drain":
             self.hurried = self.hurried or call.now
             call.end("limit", "drained")
-        elif how == "lost":
+        elif how in ("lost", "away"):
             call.running.clear()
-            call.ai_lost()
+            call.ai_lost(for_good=how == "lost")
         elif how == "gone":
             call.hang_up_socket()
         else:

@@ -365,7 +365,7 @@ def check(call: Exit, way: Way, state: State, *, fixed: bool = False, goodbye: s
         assert call.disconnected_at is not None
         assert call.disconnected_at - began <= bound(way, state, goodbye)
     conversation = call.call.conversation
-    assert conversation is None or way.do is internal_error or conversation.realtime.state is SessionState.CLOSED
+    assert conversation is None or way.do is internal_error or conversation.session.state is SessionState.CLOSED
 
 
 @pytest.mark.parametrize("silent_peer", [False, True], ids=["reports", "silent-peer"])

@@ -61,6 +61,10 @@ class World:
         self.dialled.append((model, ani))
         return DialledLink(self.link if self._dial is None else await self._dial(), "openai")
 
+    def dial_with(self, dial: Callable[[], Awaitable[RealtimeLink]]) -> None:
+        """From now on, legs are connected like this."""
+        self._dial = dial
+
     def report(self, provider: str, verdict: str, code: str) -> None:
         self.reported.append((provider, verdict, code))
 
@@ -241,11 +245,44 @@ async def test_the_realtime_leg_is_lost() -> None:
     world = World()
     await talking(world)
     assert world.link.receiver is not None
+
+    async def refuse() -> RealtimeLink:
+        raise refused_with(401)
+
+    world.dial_with(refuse)
     with capture_logs() as logs:
         world.link.receiver.on_lost(1006, "the socket was lost")
         await world.disconnected()
         assert (await world.finish()).outcome == "failed"
     assert {"event": "realtime leg lost", "code": 1006}.items() <= logs[0].items()
+    assert world.reported == [("openai", "failed", "OH-CALL-06")]
+    assert world.link.closed.is_set()
+
+
+async def test_the_realtime_leg_is_lost_and_another_one_takes_over() -> None:
+    world = World()
+    await talking(world)
+    first = world.link
+    assert first.receiver is not None
+    second = FakeLink(world.changes)
+
+    async def connect() -> RealtimeLink:
+        return second
+
+    world.dial_with(connect)
+    first.receiver.on_lost(1011, "")
+    await world.until(lambda: second.receiver is not None)
+    assert second.receiver is not None
+    second.receiver.on_message(b'{"type":"session.created","session":{"id":"sess_2"}}')
+    await world.until(lambda: bool(second.sent))
+    first.receiver.on_message(b'{"type":"session.created","session":{"id":"of the past"}}')
+    assert len(world.dialled) == 2
+    world.hang_up()
+    await world.until(lambda: world.has_heard(audiohook.ClosedReceived))
+    world.socket.incoming.put_nowait(None)
+    await world.running
+    assert first.closed.is_set()
+    assert second.closed.is_set()
 
 
 async def test_ending_from_outside() -> None:
