@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from offhook.agents import wording
+from offhook.agents import bundled, wording
 from offhook.agents.entries import ToolEntry
 from offhook.agents.handling import (
     AgentLimits,
@@ -17,6 +17,7 @@ from offhook.agents.handling import (
     Filler,
     LanguageSettings,
     NoInput,
+    Recovery,
 )
 from offhook.agents.settings import (
     Input,
@@ -30,7 +31,7 @@ from offhook.agents.settings import (
     TurnDetection,
     VariableName,
 )
-from offhook.agents.wording import Language, PromptSetting, Template
+from offhook.agents.wording import BUNDLED, Language, PromptSetting, Template
 from offhook.bridge.outputs import MAX_OUTPUTS_BYTES, wire_size
 from offhook.tools import COLLECT_DIGITS, SET_OUTPUTS, Tool, ToolSource
 from offhook.tools.call_control import secret_tool_problem
@@ -74,6 +75,9 @@ class Agent(Settings):
     filler: Filler | None = Field(
         default=Filler(), description="What the caller hears while tools run; null for nothing."
     )
+    recovery: Recovery = Field(
+        default=Recovery(), description="What the caller hears while the AI is lost or takes too long."
+    )
     limits: AgentLimits = Field(default=AgentLimits(), description="When a call has lasted long enough.")
     languages: dict[Language, LanguageSettings] = Field(
         default={}, description="What is different in a language, by its tag: de, or de-at."
@@ -111,6 +115,8 @@ class Agent(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.recovery.prompt == BUNDLED:
+            bundled.recordings()  # read now: no call waits for a file
         problems: list[InitErrorDetails] = []
         if self.mode == "talk" and not self.instructions.strip():
             problems.append(_problem("missing", "an agent that talks needs instructions", "instructions"))

@@ -1,11 +1,11 @@
-"""Settings of an agent for how a call is carried: interruption, keypad, silence, waiting, limits, language."""
+"""Settings of an agent for how a call is carried: interruption, keypad, silence, waiting, outages, limits, language."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from offhook.agents.wording import PromptSetting, Template
+from offhook.agents.wording import BUNDLED, PromptSetting, RecordedPrompt, Template
 from offhook.bridge.plan import BargeIn, CollectDigits, Dtmf
 from offhook.tools.settings import Settings
 
@@ -103,6 +103,30 @@ class Filler(Settings):
     )
 
 
+class Recovery(Settings):
+    """What the caller hears while the AI cannot be heard: it was lost and is connected again, or takes too long."""
+
+    prompt: RecordedPrompt | None = Field(
+        default=BUNDLED,
+        description='A recording: {wav: FILE, text: its words}, also by language. bundled says "One moment, please." '
+        "in the language of the call, and is a soft tone where offhook has no recording for it. null: silence.",
+    )
+    after: float = Field(
+        default=3.0,
+        ge=1,
+        le=60,
+        description="Seconds of silence, while an answer is due, until it is played. When the AI is lost it is played "
+        "at once.",
+    )
+    every: float = Field(default=8.0, ge=2, le=300, description="Seconds of silence until it is played again.")
+    limit: float = Field(
+        default=20.0,
+        ge=1,
+        le=120,
+        description="Seconds without the AI after which it counts as lost for good and the call ends as `failed`.",
+    )
+
+
 class AgentLimits(Settings):
     """When a call has lasted long enough: the agent says so, and the outcome is `limit`."""
 
@@ -117,6 +141,10 @@ class AgentLimits(Settings):
     goodbye: PromptSetting = Field(
         default="The call has lasted as long as it may. Tell the caller so in one short sentence and say goodbye.",
         description="What the agent says then.",
+    )
+    drained: PromptSetting = Field(
+        default="The line has to be closed for technical reasons. Apologize in one short sentence, say goodbye.",
+        description="What the agent says when the gateway stops and can wait for the call no longer.",
     )
 
 

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from offhook.agents.agent import Agent
+from offhook.agents.bundled import one_moment
 from offhook.agents.connector import ConnectorPath
 from offhook.agents.errors import MISSING_INPUT, PlanError
-from offhook.agents.handling import AgentLimits, Filler, NoInput
+from offhook.agents.handling import AgentLimits, Filler, NoInput, Recovery
 from offhook.agents.prices import PriceList
 from offhook.agents.session_config import decided_here, session_config
 from offhook.agents.templates import compile_template
-from offhook.agents.wording import Wording, render_prompt
+from offhook.agents.wording import RecordedWording, Wording, render_prompt, render_recording
 from offhook.audiohook import OpenParameters
 from offhook.bridge import plan as bridge
 from offhook.bridge.plan import CallPlan, ToolPlan
@@ -60,6 +61,8 @@ def plan_call(
             prices.transcription_price_of(agent.transcription.model) if prices and agent.transcription else None
         ),
         filler=_filler(agent.filler, context),
+        recovery=_recovery(agent.recovery, context),
+        drained=_goodbye(agent.limits.drained, context),
         approved_mcp=frozenset().union(*(server.approved for server in agent.hosted_mcp)),
         collect_digits=digits,
         dtmf=agent.dtmf.policy(),
@@ -123,7 +126,7 @@ def _no_input(settings: NoInput | None, context: CallContext) -> bridge.NoInput:
     return bridge.NoInput(
         after=settings.after,
         prompts=_prompts(settings.prompts, context),
-        goodbye=render_prompt(settings.goodbye, context) or bridge.Prompt(instructions="Say goodbye."),
+        goodbye=_goodbye(settings.goodbye, context),
     )
 
 
@@ -133,8 +136,12 @@ def _limits(settings: AgentLimits, context: CallContext) -> bridge.CallLimits:
         warn_before=settings.warn_before,
         max_turns=settings.max_turns,
         max_cost=settings.max_cost,
-        goodbye=render_prompt(settings.goodbye, context) or bridge.Prompt(instructions="Say goodbye."),
+        goodbye=_goodbye(settings.goodbye, context),
     )
+
+
+def _goodbye(setting: str | Wording, context: CallContext) -> bridge.Prompt:
+    return render_prompt(setting, context) or bridge.Prompt(instructions="Say goodbye.")
 
 
 def _filler(settings: Filler | None, context: CallContext) -> bridge.Filler:
@@ -144,6 +151,15 @@ def _filler(settings: Filler | None, context: CallContext) -> bridge.Filler:
         if settings and prompts
         else bridge.Filler()
     )
+
+
+def _recovery(settings: Recovery, context: CallContext) -> bridge.Recovery:
+    policy = bridge.Recovery(after=settings.after, every=settings.every, limit=settings.limit)
+    if settings.prompt is None:
+        return policy
+    if isinstance(settings.prompt, RecordedWording):
+        return replace(policy, prompt=render_recording(settings.prompt, context))
+    return replace(policy, prompt=one_moment(context.language))
 
 
 def _prompts(settings: Sequence[str | Wording], context: CallContext) -> tuple[bridge.Prompt, ...]:

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from offhook.agents.templates import TemplateFault, compile_template
@@ -17,6 +17,9 @@ from offhook.tools.settings import EITHER, Plain, Settings, Structured
 #: Longest recording, and largest file; what is longer was named by mistake.
 MAX_RECORDING_SECONDS = 120
 MAX_RECORDING_BYTES = 32 * 1024 * 1024
+
+#: Stands for a recording that comes with offhook.
+BUNDLED = "bundled"
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -96,21 +99,57 @@ class Wording(Settings):
 PromptSetting = Annotated[Annotated[Template, Plain] | Annotated[Wording, Structured], EITHER]
 
 
+class RecordedWording(Settings):
+    """One recording, by language where that matters: what can be heard without the model."""
+
+    wav: RecordingByLanguage = Field(description="A recording, played as it is: a WAV file.")
+    text: TextByLanguage | None = Field(default=None, description="What the recording says.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check(cls, setting: object) -> object:
+        if isinstance(setting, dict) and "wav" not in setting:
+            raise _not_recorded()
+        return setting
+
+
+def _check_bundled(setting: str) -> str:
+    if setting != BUNDLED:
+        raise _not_recorded()
+    return setting
+
+
+def _not_recorded() -> PydanticCustomError:
+    return PydanticCustomError(
+        "recording", "must be a recording, {wav: FILE}, or bundled: the model cannot say it while it is away"
+    )
+
+
+#: A prompt that is heard without the model: a recording, or the word for those that come with offhook.
+RecordedPrompt = Annotated[
+    Annotated[str, AfterValidator(_check_bundled), WithJsonSchema({"const": BUNDLED}), Plain]
+    | Annotated[RecordedWording, Structured],
+    EITHER,
+]
+
+
 def render_prompt(setting: str | Wording | None, context: CallContext) -> Prompt | None:
     """Return the prompt for one call, in its language; None if there is nothing to say. PlanError as for templates."""
     if isinstance(setting, str):
         setting = Wording(instructions=setting) if setting.strip() else None
     if setting is None:
         return None
-    instructions, text = (
-        _render(_spoken(choice, context.language), context) for choice in (setting.instructions, setting.text)
-    )
-    recording = _spoken(setting.wav, context.language)
-    if recording is not None:
-        return Prompt(text=text or "", audio=load_recording(recording), protected=setting.protected)
+    if setting.wav is not None:
+        return _recording(setting.wav, setting.text, context, protected=setting.protected)
+    instructions, text = _render(setting.instructions, context), _render(setting.text, context)
     if not instructions and not text:
         return None
     return Prompt(instructions=instructions, text=text, protected=setting.protected)
+
+
+def render_recording(setting: RecordedWording, context: CallContext) -> Prompt:
+    """Return the recording for one call, in its language. PlanError as for templates."""
+    return _recording(setting.wav, setting.text, context)
 
 
 def in_language(choices: Mapping[str, T], language: str, default: D) -> T | D:
@@ -122,12 +161,25 @@ def in_language(choices: Mapping[str, T], language: str, default: D) -> T | D:
     return next((by_tag[tag] for tag in (wanted, primary, *near) if tag in by_tag), default)
 
 
-def _spoken(choice: str | Mapping[str, str] | None, language: str) -> str | None:
+def _spoken(choice: str | Mapping[str, str], language: str) -> str:
     """Return what is said in a language; in one that is not there, that of the first."""
-    if choice is None or isinstance(choice, str):
+    if isinstance(choice, str):
         return choice
     return in_language(choice, language, next(iter(choice.values())))
 
 
-def _render(source: str | None, context: CallContext) -> str | None:
-    return (compile_template(source).render(context).strip() or None) if source is not None else None
+def _recording(
+    files: str | Mapping[str, str],
+    text: str | Mapping[str, str] | None,
+    context: CallContext,
+    *,
+    protected: bool = False,
+) -> Prompt:
+    audio = load_recording(_spoken(files, context.language))
+    return Prompt(text=_render(text, context) or "", audio=audio, protected=protected)
+
+
+def _render(source: str | Mapping[str, str] | None, context: CallContext) -> str | None:
+    if source is None:
+        return None
+    return compile_template(_spoken(source, context.language)).render(context).strip() or None

@@ -24,10 +24,14 @@ _STEP: Final = 10 * ulaw.BYTES_PER_MS
 
 def synthesise(text: str, voice: Literal["agent", "caller"]) -> bytes | None:
     """Speak a text: 8 kHz µ-law, trimmed and levelled; None when espeak-ng is missing, fails or stays silent."""
+    return speak(text, *VOICES[voice])
+
+
+def speak(text: str, name: str, speed: str, pitch: str) -> bytes | None:
+    """Speak a text with any voice of espeak-ng, at so many words a minute; as `synthesise`."""
     program = shutil.which(PROGRAM)
     if program is None:
         return None
-    name, speed, pitch = VOICES[voice]
     command = [program, "-v", name, "-s", speed, "-p", pitch, "--stdin", "--stdout"]
     try:
         done = subprocess.run(  # noqa: S603 - no shell; the text goes in by stdin

@@ -18,7 +18,7 @@ PAGE = (ROOT / "docs" / "explanation" / "architecture.md").read_text("utf-8")
 ROWS = re.findall(r"^\| ([^|]+) \| ([^|]+) \| [^|]+ \| `([\w.]+)` \|$", PAGE, re.MULTILINE)
 
 # Constants that count bytes of PCMU, eight a millisecond.
-AUDIO = {"bridge.caller_audio.MAX_HELD", "bridge.playout.MAX_QUEUED"}
+AUDIO = {"bridge.caller_audio.MAX_HELD", "bridge.caller_audio.MAX_KEPT", "bridge.playout.MAX_QUEUED"}
 # Rows whose bound is made of several constants.
 COMPOSED = {
     "audiohook.pacing.TEXT_BURST": (
