@@ -1,7 +1,10 @@
 """Both carriers of the Realtime leg against a peer that does what no library would do."""
 
 import asyncio
+import queue
 import ssl
+import threading
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -84,6 +87,45 @@ async def loss_after(connect: LinkConnector, script: Script, limits: LinkLimits 
         loss = await recorder.lost()
         await finish(link, recorder, losses=1)
     return loss
+
+
+class StallingPeer:
+    """A server on a thread of its own: pinged, it stalls our loop, and answers while our loop stands still."""
+
+    def __init__(self, stall: float) -> None:
+        self.answered: asyncio.Queue[None] = asyncio.Queue()
+        self._stall = stall
+        self._ours = asyncio.get_running_loop()
+        self._stalled = threading.Event()
+        self._urls: queue.Queue[str] = queue.Queue()
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),))
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        return self._urls.get(timeout=DEADLINE)
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(DEADLINE)
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        async with raw_server(self._answer) as url:
+            self._urls.put(url)
+            await self._stop.wait()
+
+    async def _answer(self, peer: RawPeer) -> None:
+        while (frame := await peer.read_frame()).opcode != CLOSE:
+            if frame.opcode == PING:
+                self._stalled.clear()
+                self._ours.call_soon_threadsafe(self._stand_still)
+                assert self._stalled.wait(DEADLINE)
+            peer.frame(PONG if frame.opcode == PING else TEXT, frame.payload)
+
+    def _stand_still(self) -> None:
+        self._stalled.set()
+        time.sleep(self._stall)
+        self.answered.put_nowait(None)
 
 
 async def test_messages_pass_both_ways(connect: LinkConnector) -> None:
@@ -315,6 +357,31 @@ async def test_a_silent_peer_is_pinged_and_stays(connect: LinkConnector) -> None
         await finish(link, recorder, losses=0)
 
 
+async def test_any_frame_is_a_sign_of_life(connect: LinkConnector) -> None:
+    async def talk_instead(peer: RawPeer) -> None:
+        for _ in range(3):
+            await peer.read_until(PING)
+            peer.frame(TEXT, b"busy")
+        await peer.read_until(CLOSE)
+
+    async with raw_server(talk_instead) as url:
+        link, recorder = await open_link(connect, url, LinkLimits(ping_interval=0.05, pong_timeout=0.2))
+        assert [await recorder.message() for _ in range(3)] == [b"busy"] * 3
+        await finish(link, recorder, losses=0)
+
+
+async def test_a_stall_of_ours_is_no_silence_of_the_peer(connect: LinkConnector) -> None:
+    limits = LinkLimits(ping_interval=0.05, pong_timeout=0.1)
+    peer = StallingPeer(2 * limits.pong_timeout)
+    with peer as url:
+        link, recorder = await open_link(connect, url, limits)
+        for _ in range(3):
+            await within(peer.answered.get())
+        link.send(b"still here")
+        assert await recorder.message() == b"still here"
+        await finish(link, recorder, losses=0)
+
+
 async def test_half_open_peer_is_given_up(connect: LinkConnector) -> None:
     async def say_nothing(peer: RawPeer) -> None:
         await peer.read_until(PING)
@@ -340,6 +407,44 @@ async def test_a_peer_that_does_not_read_is_given_up(connect: LinkConnector) -> 
         assert await recorder.lost() == (1006, "the peer does not read")
         await finish(link, recorder, losses=1)
         stop.set()
+
+
+async def test_a_black_hole_is_given_up_while_we_talk_to_it(connect: LinkConnector) -> None:
+    stop = asyncio.Event()
+
+    async def swallow(peer: RawPeer) -> None:
+        peer.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        await stop.wait()
+
+    async with raw_server(swallow) as url:
+        link, recorder = await open_link(connect, url, HASTY)
+        while not recorder.losses:
+            link.send(b"x" * 160)
+            await asyncio.sleep(0)
+        assert await recorder.lost() == (1006, "no pong in time")
+        await finish(link, recorder, losses=1)
+        stop.set()
+
+
+async def test_another_receiver_takes_the_place(connect: LinkConnector) -> None:
+    async def say_twice(peer: RawPeer) -> None:
+        peer.frame(TEXT, b"for the first")
+        await peer.read_until(TEXT)
+        peer.frame(TEXT, b"for the second")
+        peer.close_frame(1001, "over")
+        await peer.read_until(CLOSE)
+
+    async with raw_server(say_twice) as url:
+        link, first = await open_link(connect, url)
+        assert await first.message() == b"for the first"
+        second = Recorder()
+        link.start(second)
+        link.send(b"go on")
+        assert await second.message() == b"for the second"
+        assert await second.lost() == (1001, "over")
+        await finish(link, second, losses=1)
+    assert first.messages.empty()
+    assert first.losses == []
 
 
 @pytest.mark.parametrize(
@@ -401,7 +506,25 @@ async def test_a_cancelled_handshake_leaves_no_socket(connect: LinkConnector) ->
         gone.set()
 
     async with raw_server(say_nothing, upgrade=False) as url:
-        task = asyncio.ensure_future(connect(url, {}, deadline=0.5))
+        task = asyncio.ensure_future(connect(url, {}, deadline=60.0))
+        await within(asked.wait())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await within(gone.wait())
+
+
+async def test_a_cancelled_handshake_of_tls_leaves_no_socket(connect: LinkConnector) -> None:
+    asked, gone = asyncio.Event(), asyncio.Event()
+
+    async def say_nothing(peer: RawPeer) -> None:
+        assert await peer.reader.read(1)
+        asked.set()
+        await peer.read_end()
+        gone.set()
+
+    async with raw_server(say_nothing, upgrade=False) as url:
+        task = asyncio.ensure_future(connect(url.replace("ws://", "wss://"), {}, deadline=60.0))
         await within(asked.wait())
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

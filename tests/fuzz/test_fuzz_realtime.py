@@ -13,7 +13,7 @@ from typing import Any
 
 from offhook import realtime as rt
 from tests.unit.realtime import samples
-from tests.unit.realtime.driving import Driven, ready
+from tests.unit.realtime.driving import Driven, adopted, ready
 
 TRACE = Path(__file__).parent.parent / "unit" / "realtime" / "traces" / "call.jsonl"
 
@@ -132,7 +132,7 @@ def run(iterations: int, seed: int) -> None:
     driven = ready()
     for n in range(iterations):
         if driven.session.state is rt.SessionState.CLOSED or n % 200 == 0:
-            driven = Driven() if rng.random() < 0.2 else ready()
+            driven = rng.choice((Driven, adopted, ready, ready, ready))()
         driven.now += rng.choice((0.0, 0.1, 4.0))
         message = json.loads(json.dumps(rng.choice(messages)))
         damage_value(message, rng)

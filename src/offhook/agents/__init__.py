@@ -3,7 +3,7 @@
 from offhook.agents.agent import Agent
 from offhook.agents.connector import ConnectorPath
 from offhook.agents.errors import PlanError
-from offhook.agents.planning import call_context, plan_call
+from offhook.agents.planning import call_context, plan_call, warm_session
 from offhook.agents.registry import AgentRegistry
 from offhook.agents.safety import safety_identifier
 
@@ -15,4 +15,5 @@ __all__ = [
     "call_context",
     "plan_call",
     "safety_identifier",
+    "warm_session",
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from offhook.agents.agent import Agent
@@ -16,6 +17,7 @@ from offhook.agents.wording import RecordedWording, Wording, render_prompt, rend
 from offhook.audiohook import OpenParameters
 from offhook.bridge import plan as bridge
 from offhook.bridge.plan import CallPlan, ToolPlan
+from offhook.realtime import SessionConfig
 from offhook.tools import END_CALL, CallContext, Tool, ToolDefinition
 from offhook.tools import call_control as control
 
@@ -40,9 +42,7 @@ def plan_call(
     context = call_context(agent, name, open_parameters, connector, call_id=call_id)
     agent = agent.in_language(context.language)
     digits = _collect_digits(agent, tools)
-    if agent.collect_digits is not None:
-        # What takes secret digits is not for the model.
-        tools = [tool for tool in tools if tool.definition.name != agent.collect_digits.secret_tool]
+    tools = _for_the_model(agent, tools)
     definitions = [tool.definition for tool in tools] + _call_control(agent, digits)
     session = session_config(agent, compile_template(agent.instructions).render(context), definitions)
     plan = CallPlan(
@@ -74,6 +74,22 @@ def plan_call(
     if plan.decides_interruptions or not agent.barge_in.enabled:
         return replace(plan, session=decided_here(plan.session))
     return plan
+
+
+def warm_session(agent: Agent, tools: Sequence[Tool]) -> SessionConfig:
+    """Return the settings of a session that is prepared before there is a call.
+
+    They are those of a call in no particular language, without instructions: these are templates over the call. The
+    call sends all of its own settings before it does anything else.
+
+    Args:
+        agent: who will answer.
+        tools: those of the agent that can be used at the moment.
+    """
+    agent = agent.in_language("")
+    definitions = [tool.definition for tool in _for_the_model(agent, tools)]
+    definitions += _call_control(agent, _collect_digits(agent, tools))
+    return replace(session_config(agent, "", definitions), instructions=UNSET)
 
 
 def call_context(
@@ -165,6 +181,13 @@ def _recovery(settings: Recovery, context: CallContext) -> bridge.Recovery:
 def _prompts(settings: Sequence[str | Wording], context: CallContext) -> tuple[bridge.Prompt, ...]:
     rendered = (render_prompt(setting, context) for setting in settings)
     return tuple(prompt for prompt in rendered if prompt is not None)
+
+
+def _for_the_model(agent: Agent, tools: Sequence[Tool]) -> Sequence[Tool]:
+    """Leave out what takes secret digits."""
+    if agent.collect_digits is None:
+        return tools
+    return [tool for tool in tools if tool.definition.name != agent.collect_digits.secret_tool]
 
 
 def _collect_digits(agent: Agent, tools: Sequence[Tool]) -> bridge.CollectDigits | None:

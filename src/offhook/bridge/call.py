@@ -164,10 +164,10 @@ class Call:
 
     # `leg` is the number of `ConnectRealtime`; what comes of a leg that is not in use any more is ignored.
 
-    def realtime_connected(self, leg: int, now: float) -> None:
-        """The Realtime socket stands."""
+    def realtime_connected(self, leg: int, now: float, *, created: bytes | None = None) -> None:
+        """The Realtime socket stands; with a warm session on it, `created` is the server's `session.created`."""
         if self.conversation is not None and self._realtime_open:
-            self.conversation.legs.connected(leg, now)
+            self.conversation.legs.connected(leg, now, created)
             self._step(now)
 
     def receive_realtime(self, leg: int, data: str | bytes, now: float) -> None:

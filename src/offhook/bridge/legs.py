@@ -114,12 +114,16 @@ class Legs:
 
     # What the shell tells.
 
-    def connected(self, number: int, now: float) -> None:
-        """A socket stands."""
+    def connected(self, number: int, now: float, created: bytes | None = None) -> None:
+        """A socket stands; `created` is the `session.created` of a warm session on it, which is adopted."""
         leg = self._find(number)
-        if leg is not None:
-            leg.heard_at = now
+        if leg is None:
+            return
+        leg.heard_at = now
+        if created is None:
             leg.session.connected(now)
+        else:
+            leg.session.adopt(created, now)
 
     def receive(self, number: int, data: str | bytes, now: float) -> None:
         """A message arrived."""

@@ -145,10 +145,11 @@ async def _serve(gateway: "Gateway") -> None:
 def _with_emulator(config: "Config", url: str) -> "Config":
     from pydantic import SecretStr
 
-    from offhook.config import ProviderConfig, RealtimeConfig
+    from offhook.config import ProviderConfig
 
     provider = ProviderConfig(name="emulator", url=url, api_key=SecretStr("emulator"))
-    return config.model_copy(update={"realtime": RealtimeConfig(providers=(provider,))})
+    realtime = config.realtime.model_copy(update={"providers": (provider,)})
+    return config.model_copy(update={"realtime": realtime})
 
 
 def _start_line(server: "GatewayServer") -> str:

@@ -3,7 +3,16 @@
 from offhook.config.loader import DEFAULT_FILE, LoadedConfig, load_config, parse_config
 from offhook.config.problems import ConfigError, Mark, Problem
 from offhook.config.provider import ProviderConfig
-from offhook.config.schema import Config, HostPort, KeyConfig, LimitsConfig, LogConfig, RealtimeConfig, TlsConfig
+from offhook.config.schema import (
+    Config,
+    HostPort,
+    KeyConfig,
+    LimitsConfig,
+    LogConfig,
+    RealtimeConfig,
+    TlsConfig,
+    WarmConfig,
+)
 
 __all__ = [
     "DEFAULT_FILE",
@@ -19,6 +28,7 @@ __all__ = [
     "ProviderConfig",
     "RealtimeConfig",
     "TlsConfig",
+    "WarmConfig",
     "load_config",
     "parse_config",
 ]

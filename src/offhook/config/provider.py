@@ -38,7 +38,7 @@ OptionalText = Annotated[str | None, BeforeValidator(empty_as_none)]
 class ProviderConfig(Settings):
     """A Realtime API and the way in."""
 
-    name: str = Field(min_length=1, description="For logs and metrics.")
+    name: str = Field(min_length=1, description="For logs and metrics; each has its own.")
     url: Annotated[str, AfterValidator(_check_url)] = Field(description="Used as given, with ?model= added.")
     api_key: Annotated[SecretStr | None, BeforeValidator(empty_as_none), BeforeValidator(trimmed)] = Field(
         default=None, description="May be empty for a server that wants none."

@@ -3,7 +3,15 @@
 from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from offhook.agents.agent import Agent
@@ -14,6 +22,9 @@ from offhook.config.provider import ProviderConfig, empty_as_none, trimmed
 from offhook.httpsig import Key, PublicUrl, SecretError, decode_secret
 from offhook.realtime.cost import Prices, TranscriptionPrice
 from offhook.tools.settings import Settings
+
+HEAD_START = 3.0
+MAX_WARM = 50
 
 
 class HostPort(NamedTuple):
@@ -108,12 +119,50 @@ class KeyConfig(Settings):
         return Key(self.id.get_secret_value(), secrets)
 
 
+class WarmConfig(Settings):
+    """Connections that stand, with their session configured, before there is a call; off unless size is set.
+
+    A call that takes one does not wait for the handshake. Nobody knows yet who will call, so such a connection cannot
+    carry ``OpenAI-Safety-Identifier``.
+    """
+
+    size: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_WARM,
+        description="How many, for each agent and process; OpenAI-Safety-Identifier is not sent on them.",
+    )
+    max_age: float = Field(
+        default=600.0,
+        ge=10,
+        le=3000,
+        description="Seconds until one is replaced; the API ends sessions after an hour.",
+    )
+
+
 class RealtimeConfig(Settings):
     """Who speaks for the agents."""
 
     providers: tuple[ProviderConfig, ...] = Field(
         default=(), description="In order of preference; without a usable one, the built-in emulator answers."
     )
+    head_start: float = Field(
+        default=HEAD_START,
+        gt=0,
+        description="Seconds that a provider has for the handshake before the next one is tried beside it.",
+    )
+    warm: WarmConfig = Field(
+        default=WarmConfig(), description="Connections that stand before there is a call; off unless size is set."
+    )
+
+    @field_validator("providers")
+    @classmethod
+    def _check_names(cls, providers: tuple[ProviderConfig, ...]) -> tuple[ProviderConfig, ...]:
+        names = [provider.name for provider in providers]
+        for name in names:
+            if names.count(name) > 1:
+                raise PydanticCustomError("provider_name", "two providers are called {name}", {"name": name})
+        return providers
 
 
 class PriceConfig(Settings):

@@ -279,7 +279,7 @@ class CallTask:
         self._legs[leg] = dialled
         self._providers[leg] = dialled.provider
         self._log.info("realtime leg connected", leg=leg, provider=dialled.provider)
-        self._feed(call.realtime_connected, leg)
+        self._feed(functools.partial(call.realtime_connected, created=dialled.created), leg)
         dialled.link.start(_Leg(self, leg))
 
     def _close_realtime(self, leg: int) -> None:
@@ -292,7 +292,7 @@ class CallTask:
     def _report(self, report: ReportRealtime) -> None:
         provider = self._providers.get(report.leg)
         if provider is not None:
-            self._services.dialer.report(provider, report.verdict, report.code)
+            self._services.dialer.report(provider, report.verdict, report.code, self.info.agent)
 
     async def _run_tool(self, command: InvokeTool) -> None:
         assert self._tools is not None  # noqa: S101 - no tools before `accept`

@@ -37,7 +37,7 @@ class Gateway:
         providers: Realtime APIs in order of preference; by default OpenAI with the environment's OPENAI_API_KEY.
         listen: HOST:PORT of the call port.
         default_agent: answers the bare base path.
-        settings: any other setting of `offhook.yaml`, for example `base_path` or `limits`.
+        settings: any other setting of `offhook.yaml`, for example `base_path`, `limits` or `realtime` with `warm`.
 
     Raises:
         ConfigError: with everything that is wrong.
@@ -57,7 +57,7 @@ class Gateway:
             **settings,
             "agents": dict(agents),
             "keys": _keys_of_environment() if keys is None else keys,
-            "realtime": {"providers": _providers_of_environment() if providers is None else providers},
+            "realtime": _realtime(settings.get("realtime", {}), providers),
             "default_agent": default_agent,
         }
         if listen is not None:
@@ -134,6 +134,14 @@ def _keys_of_environment() -> list[dict[str, Any]]:
 
 def _providers_of_environment() -> list[dict[str, Any]]:
     return [{"name": "openai", "url": OPENAI_URL, "api_key": os.environ.get("OPENAI_API_KEY", "")}]
+
+
+def _realtime(settings: Any, providers: Sequence[ProviderConfig | Mapping[str, Any]] | None) -> Any:
+    if not isinstance(settings, Mapping):
+        return settings  # for the schema to complain of
+    if providers is None:
+        return {"providers": _providers_of_environment(), **settings}
+    return {**settings, "providers": providers}
 
 
 def _data_actions(agents: Mapping[str, Agent]) -> list[str]:

@@ -1,15 +1,30 @@
 """What the Realtime leg's WebSocket looks like to a call, whichever library carries it."""
 
+import asyncio
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol
 
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 """The Python clients of others use 8 MiB or no limit at all; one `append` may have 15 MiB (openai-realtime.md §1.6)."""
 
-ABNORMAL_CLOSURE = 1006
+PING_INTERVAL: Final = 1.5
+PONG_TIMEOUT: Final = 2.5
+"""Together the time in which a dead peer is found: a caller hears nothing meanwhile."""
+
+CLOSE_TIMEOUT: Final = 1.0
+"""Seconds that the peer has to answer our close frame before its socket is dropped."""
+
+ABNORMAL_CLOSURE: Final = 1006
 """RFC 6455: the connection ended without a close frame."""
+
+NO_STATUS: Final = 1005
+"""RFC 6455: the close frame had no code."""
+
+NO_PONG: Final = "no pong in time"
+NOT_READ: Final = "the peer does not read"
+"""Reasons of a loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +35,10 @@ class LinkLimits:
     """Larger messages, also when they come in fragments, end the link with 1009."""
     max_unsent_bytes: int = 4 * 1024 * 1024
     """When the peer stops reading and this much waits for it, the link counts as lost."""
-    ping_interval: float = 20.0
-    """Seconds without a sign of life after which the peer is pinged (openai-realtime.md §1.6)."""
-    pong_timeout: float = 20.0
-    """Seconds that the peer has for its pong; not more than `ping_interval`."""
+    ping_interval: float = PING_INTERVAL
+    """Seconds without a frame of the peer after which it is pinged."""
+    pong_timeout: float = PONG_TIMEOUT
+    """Seconds that the peer has for its pong or any other frame."""
 
 
 DEFAULT_LIMITS = LinkLimits()
@@ -53,6 +68,9 @@ CONNECT_ERRORS = {
     "OH-CONN-06": "The Realtime API refused the request.",
     "OH-CONN-07": "What answered is not a WebSocket server.",
     "OH-CONN-08": "The Realtime URL is not usable.",
+    "OH-CONN-09": "There is nobody to ask.",
+    "OH-CONN-10": "Too many handshakes with the Realtime API are under way.",
+    "OH-CONN-11": "No provider of the Realtime API can be used for now.",
 }
 """Texts of the codes of `RealtimeConnectError`."""
 
@@ -74,7 +92,10 @@ class RealtimeLink(Protocol):
     """An open WebSocket to a Realtime API."""
 
     def start(self, receiver: LinkReceiver) -> None:
-        """Deliver what has arrived so far, and from now on everything as it arrives."""
+        """Deliver what has arrived so far, and from now on everything as it arrives.
+
+        Called again, another receiver takes the place: it gets what has not been delivered yet.
+        """
 
     def send(self, data: bytes) -> None:
         """Send one text message (UTF-8); ignored after the link has ended."""
@@ -93,6 +114,12 @@ class DialledLink:
     link: RealtimeLink
     provider: str
     """Name of the provider in the configuration."""
+    created: bytes | None = field(default=None, repr=False)
+    """Of a warm link, the server's `session.created`: its session is configured for the agent (`warm_pool`)."""
+
+
+Verdict = Literal["ready", "failed", "unusable"]
+"""How a leg has done: the session stands; it broke, or could not be had; its provider refuses us for good."""
 
 
 class RealtimeDialer(Protocol):
@@ -106,8 +133,16 @@ class RealtimeDialer(Protocol):
         """
         ...
 
-    def report(self, provider: str, verdict: Literal["ready", "failed", "unusable"], code: str) -> None:
-        """Learn how a leg of a provider has done (see `bridge.ReportRealtime`)."""
+    def report(self, provider: str, verdict: Verdict, code: str, agent: str = "") -> None:
+        """Learn how a leg of a provider has done (see `bridge.ReportRealtime`).
+
+        Args:
+            provider: as `DialledLink` names it.
+            verdict: how it did.
+            code: why, a stable code.
+            agent: whose leg it was, for `unusable`: a model or a setting of one agent may be all that is refused;
+                left out, it goes for all agents.
+        """
 
 
 class LinkConnector(Protocol):
@@ -162,3 +197,37 @@ def not_websocket() -> RealtimeConnectError:
 def unusable_url() -> RealtimeConnectError:
     """The URL has no host, or another scheme than ws or wss."""
     return RealtimeConnectError("OH-CONN-08", "the URL must be wss://host/path", retryable=False)
+
+
+class ClosingLinks:
+    """Links on their way out: somebody has to wait until their sockets are gone."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def close(self, link: RealtimeLink) -> None:
+        """Close a link."""
+        link.close()
+        self._own(asyncio.ensure_future(link.wait_closed()))
+
+    def discard(self, attempt: "asyncio.Task[RealtimeLink]") -> None:
+        """Cancel an attempt to connect, and close what comes of it all the same."""
+        attempt.cancel()
+        self._own(asyncio.ensure_future(_discard(attempt)))
+
+    async def wait(self) -> None:
+        """Return when all of them are gone."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _own(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _discard(attempt: "asyncio.Task[RealtimeLink]") -> None:
+    await asyncio.wait([attempt])
+    if not attempt.cancelled() and attempt.exception() is None:
+        link = attempt.result()
+        link.close()
+        await link.wait_closed()

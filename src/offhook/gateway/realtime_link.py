@@ -2,21 +2,29 @@
 
 picows hands over frames, not messages, and lets some malformed ones through (seen of 2.3.1: reserved bits, and a
 continuation without a start), so messages are put together and checked here. Whether the text is UTF-8 is left to the
-JSON decoder, which looks at every byte anyway.
+JSON decoder, which looks at every byte anyway. Its own pings are not used: its deadline for a pong fires after a stall
+of ours before the pong was read.
 """
 
 import asyncio
+import contextlib
 import logging
 import re
+import socket
 import ssl
 from collections.abc import Mapping
 from typing import Any
 
 import picows
 
+from offhook.gateway.heartbeat import Heartbeat
 from offhook.gateway.link import (
     ABNORMAL_CLOSURE,
+    CLOSE_TIMEOUT,
     DEFAULT_LIMITS,
+    NO_PONG,
+    NO_STATUS,
+    NOT_READ,
     LinkLimits,
     LinkReceiver,
     RealtimeConnectError,
@@ -28,10 +36,6 @@ from offhook.gateway.link import (
     unusable_url,
 )
 
-CLOSE_TIMEOUT = 1.0
-"""Seconds that the peer has to answer our close frame before its socket is dropped."""
-
-_NO_STATUS = 1005
 _TEXT = picows.WSMsgType.TEXT
 _PAYLOAD = (picows.WSMsgType.TEXT, picows.WSMsgType.BINARY)
 _CONTINUATION = picows.WSMsgType.CONTINUATION
@@ -51,27 +55,33 @@ async def connect(
 ) -> RealtimeLink:
     """Open a link (see `link.LinkConnector`)."""
     link = PicowsLink(limits)
+    sockets: list[socket.socket] = []
+
+    async def open_socket(place: Any) -> socket.socket:
+        sockets.append(await _open_socket(place.host, place.port))
+        return sockets[0]
+
     try:
         async with asyncio.timeout(deadline):
             await picows.ws_connect(
                 lambda _request, _response: link,
                 url,
                 ssl_context=ssl_context,
-                # picows keeps the socket when its coroutine is cancelled; this is what frees it then.
-                websocket_handshake_timeout=deadline,
+                socket_factory=open_socket,
+                websocket_handshake_timeout=None,
                 logger_name=_silence,
-                enable_auto_ping=True,
-                auto_ping_idle_timeout=limits.ping_interval,
-                auto_ping_reply_timeout=limits.pong_timeout,
                 max_frame_size=limits.max_message_bytes,
                 extra_headers=headers,
                 max_redirects=0,
             )
-    except TimeoutError:
+    except (TimeoutError, asyncio.CancelledError) as error:
         link.close()
-        raise timed_out(deadline) from None
-    except asyncio.CancelledError:
-        link.close()
+        # picows keeps the socket when its coroutine is cancelled.
+        for opened in sockets:
+            with contextlib.suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
+        if isinstance(error, TimeoutError):
+            raise timed_out(deadline) from None
         raise
     except (picows.WSError, OSError, ValueError) as error:
         raise _connect_error(error) from error
@@ -79,6 +89,26 @@ async def connect(
         # picows reports a socket that ends during the handshake as a success.
         raise RealtimeConnectError("OH-CONN-01", "closed during the handshake", retryable=True)
     return link
+
+
+async def _open_socket(host: str, port: int) -> socket.socket:
+    """Connect to the first of a host's addresses that takes us."""
+    loop = asyncio.get_running_loop()
+    failure = OSError("the host has no address")
+    for family, kind, protocol, _, place in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        opened = socket.socket(family, kind, protocol)
+        try:
+            opened.setblocking(False)
+            await loop.sock_connect(opened, place)
+        except OSError as error:
+            opened.close()
+            failure = error
+        except asyncio.CancelledError:
+            opened.close()
+            raise
+        else:
+            return opened
+    raise failure
 
 
 def _connect_error(error: Exception) -> RealtimeConnectError:
@@ -110,6 +140,7 @@ class PicowsLink(picows.WSListener):
         self._drop_reason = "the socket was lost"
         self._closing = False
         self._closed = asyncio.get_running_loop().create_future()
+        self._heartbeat = Heartbeat(limits, ping=self._ping, silent=lambda: self._drop(NO_PONG))
 
     @property
     def connected(self) -> bool:
@@ -117,7 +148,7 @@ class PicowsLink(picows.WSListener):
         return self._transport is not None
 
     def start(self, receiver: LinkReceiver) -> None:
-        """Deliver what has arrived so far, and from now on everything as it arrives."""
+        """Deliver what has arrived so far, and from now on everything as it arrives; to this receiver alone."""
         self._receiver = receiver
         early, self._early = self._early, []
         for data in early:
@@ -134,8 +165,7 @@ class PicowsLink(picows.WSListener):
             return
         transport.send(_TEXT, data)
         if transport.underlying_transport.get_write_buffer_size() > self._limits.max_unsent_bytes:
-            self._drop_reason = "the peer does not read"
-            transport.disconnect(graceful=False)
+            self._drop(NOT_READ)
 
     def close(self) -> None:
         """Close the link with 1000; the receiver hears nothing more of it."""
@@ -143,6 +173,7 @@ class PicowsLink(picows.WSListener):
             return
         self._closing = True
         self._receiver = None
+        self._heartbeat.stop()
         if self._transport is not None and self._ended is None:
             self._transport.send_close(picows.WSCloseCode.OK)
             self._drop_later(self._transport)
@@ -159,10 +190,13 @@ class PicowsLink(picows.WSListener):
         if self._closing:
             # Nobody waits for it any more.
             transport.disconnect(graceful=False)
+        else:
+            self._heartbeat.start()
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        """A frame arrived; pings and the pongs that picows waits for do not get here."""
+        """A frame arrived; picows answers pings, which do not get here."""
         kind = frame.msg_type
+        self._heartbeat.heard()
         if self._closing:
             if kind == _CLOSE:
                 transport.disconnect()
@@ -188,13 +222,11 @@ class PicowsLink(picows.WSListener):
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         """The socket is gone."""
-        # picows found a violation, or no pong, and closed: then it is our close frame that says why.
+        # picows found a violation and closed: then it is our close frame that says why.
         handshake: Any = transport.close_handshake  # None before the first close frame, whatever picows' types say
         sent = handshake and handshake.sent
         if sent is None:
             self._lose(ABNORMAL_CLOSURE, self._drop_reason)
-        elif sent.code == picows.WSCloseCode.GOING_AWAY:
-            self._lose(ABNORMAL_CLOSURE, "no pong in time")
         else:
             self._lose(int(sent.code.value), sent.reason)
         # Without this, asyncio complains that nobody looked at the exception that picows keeps.
@@ -241,8 +273,8 @@ class PicowsLink(picows.WSListener):
 
     def _close_received(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         payload = frame.get_payload_as_bytes()
-        code = int.from_bytes(payload[:2], "big") if payload else _NO_STATUS
-        transport.send_close(picows.WSCloseCode.OK if code == _NO_STATUS else frame.get_close_code())
+        code = int.from_bytes(payload[:2], "big") if payload else NO_STATUS
+        transport.send_close(picows.WSCloseCode.OK if code == NO_STATUS else frame.get_close_code())
         self._drop_later(transport)
         transport.disconnect()
         self._lose(code, payload[2:].decode(errors="replace"))
@@ -257,8 +289,19 @@ class PicowsLink(picows.WSListener):
             return
         self._ended = (code, reason)
         self._fragments = []
+        self._heartbeat.stop()
         if self._receiver is not None:
             self._receiver.on_lost(code, reason)
+
+    def _ping(self) -> None:
+        if self._transport is not None:
+            self._transport.send_ping()
+
+    def _drop(self, reason: str) -> None:
+        """End the connection without a word; it is told when the socket is gone."""
+        self._drop_reason = reason
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
 
     def _drop_later(self, transport: picows.WSTransport) -> None:
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, transport.disconnect, False)

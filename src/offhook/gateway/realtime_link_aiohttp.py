@@ -12,9 +12,14 @@ from types import SimpleNamespace
 
 import aiohttp
 
+from offhook.gateway.heartbeat import Heartbeat
 from offhook.gateway.link import (
     ABNORMAL_CLOSURE,
+    CLOSE_TIMEOUT,
     DEFAULT_LIMITS,
+    NO_PONG,
+    NO_STATUS,
+    NOT_READ,
     LinkLimits,
     LinkReceiver,
     RealtimeConnectError,
@@ -26,10 +31,6 @@ from offhook.gateway.link import (
     unusable_url,
 )
 
-CLOSE_TIMEOUT = 1.0
-"""Seconds that the peer has to answer our close frame before its socket is dropped."""
-
-_NO_STATUS = 1005
 _PAYLOAD = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
 
@@ -62,7 +63,7 @@ async def connect(
                 headers=headers,
                 ssl=True if ssl_context is None else ssl_context,
                 max_msg_size=limits.max_message_bytes,
-                heartbeat=limits.ping_interval,
+                autoping=False,
                 decode_text=False,
                 autoclose=False,
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
@@ -115,35 +116,39 @@ class AiohttpLink:
         self._tcp = tcp
         self._limits = limits
         self._receiver: LinkReceiver | None = None
-        self._unsent: asyncio.Queue[bytes] = asyncio.Queue()
+        self._unsent: asyncio.Queue[bytes | None] = asyncio.Queue()
+        """Messages; None stands for a ping."""
         self._unsent_bytes = 0
-        self._overrun = False
-        """The peer does not read; `_run` ends the link."""
+        self._drop_reason: str | None = None
+        """Why `_run` is to end the link."""
+        self._heartbeat = Heartbeat(limits, ping=self._ping, silent=lambda: self._drop(NO_PONG))
         self._over = False
         """Ended, by either side."""
         self._task: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[None] | None = None
 
     def start(self, receiver: LinkReceiver) -> None:
-        """Deliver what has arrived so far, and from now on everything as it arrives."""
+        """Deliver what has arrived so far, and from now on everything as it arrives; to this receiver alone."""
         if self._over:
             return
         self._receiver = receiver
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        if self._task is None:
+            self._heartbeat.start()
+            self._task = asyncio.get_running_loop().create_task(self._run())
 
     def send(self, data: bytes) -> None:
         """Send one text message; ignored after the link has ended."""
-        if self._over or self._overrun:
+        if self._over or self._drop_reason is not None:
             return
         self._unsent.put_nowait(data)
         self._unsent_bytes += len(data)
-        if self._unsent_bytes > self._limits.max_unsent_bytes and self._task is not None:
-            self._overrun = True
-            self._task.cancel()
+        if self._unsent_bytes > self._limits.max_unsent_bytes:
+            self._drop(NOT_READ)
 
     def close(self) -> None:
         """Close the link with 1000; the receiver hears nothing more of it."""
         self._receiver = None
+        self._heartbeat.stop()
         if not self._over:
             self._over = True
             self._closer = asyncio.get_running_loop().create_task(self._shut())
@@ -154,15 +159,24 @@ class AiohttpLink:
         if tasks:
             await asyncio.wait(tasks)
 
+    def _ping(self) -> None:
+        self._unsent.put_nowait(None)
+
+    def _drop(self, reason: str) -> None:
+        if self._task is not None:
+            self._drop_reason = reason
+            self._task.cancel()
+
     async def _run(self) -> None:
         sender = asyncio.get_running_loop().create_task(self._send_all())
         try:
             code, reason = await self._receive_all()
         except asyncio.CancelledError:
-            if not self._overrun:
+            if self._drop_reason is None:
                 raise
-            code, reason = ABNORMAL_CLOSURE, "the peer does not read"
+            code, reason = ABNORMAL_CLOSURE, self._drop_reason
         finally:
+            self._heartbeat.stop()
             sender.cancel()
             await asyncio.wait([sender])
         if self._over:
@@ -170,7 +184,7 @@ class AiohttpLink:
         self._over = True
         if self._receiver is not None:
             self._receiver.on_lost(code, reason)
-        await self._shut(aiohttp.WSCloseCode.OK if code in (_NO_STATUS, ABNORMAL_CLOSURE) else code)
+        await self._shut(aiohttp.WSCloseCode.OK if code in (NO_STATUS, ABNORMAL_CLOSURE) else code)
 
     async def _shut(self, code: int = aiohttp.WSCloseCode.OK) -> None:
         with contextlib.suppress(TimeoutError):
@@ -185,22 +199,28 @@ class AiohttpLink:
         try:
             while True:
                 data = await self._unsent.get()
-                await self._websocket.send_frame(data, aiohttp.WSMsgType.TEXT)
-                self._unsent_bytes -= len(data)
+                if data is None:
+                    await self._websocket.ping()
+                else:
+                    await self._websocket.send_frame(data, aiohttp.WSMsgType.TEXT)
+                    self._unsent_bytes -= len(data)
         except ConnectionError:
             return  # The receiving side says why.
 
     async def _receive_all(self) -> tuple[int, str]:
         while True:
             message = await self._websocket.receive()
+            self._heartbeat.heard()
             if message.type in _PAYLOAD:
                 if self._receiver is not None:
                     self._receiver.on_message(message.data)
+            elif message.type is aiohttp.WSMsgType.PING:
+                await self._websocket.pong(message.data)
+            elif message.type is aiohttp.WSMsgType.PONG:
+                continue
             elif message.type is aiohttp.WSMsgType.CLOSE:
-                return message.data or _NO_STATUS, message.extra or ""
+                return message.data or NO_STATUS, message.extra or ""
             elif isinstance(message.data, aiohttp.WebSocketError):
                 return message.data.code, str(message.data)
-            elif isinstance(message.data, aiohttp.ServerTimeoutError):
-                return ABNORMAL_CLOSURE, "no pong in time"
             else:
                 return ABNORMAL_CLOSURE, "the socket was lost"

@@ -1,14 +1,16 @@
 """A running gateway: the call port, the calls on it, and the way to stop without cutting anybody off."""
 
 import asyncio
+import functools
 import hashlib
 import hmac
 import secrets
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from offhook.agents import Agent, warm_session
 from offhook.config import Config, ConfigError, HostPort, KeyConfig, Mark, Problem, TlsConfig
 from offhook.config.problems import WRONG_VALUE
 from offhook.gateway.audiohook_socket import AudioHookSocket
@@ -19,7 +21,9 @@ from offhook.gateway.link import LinkConnector
 from offhook.gateway.listener import Listener, ListenerLimits, UpgradeRequest
 from offhook.gateway.observer import CallObserver, Observers
 from offhook.gateway.realtime_link import connect as connect_with_picows
+from offhook.gateway.warm_pool import WarmAgent
 from offhook.genesys import PlatformApi
+from offhook.realtime import SessionConfig
 from offhook.telemetry.logging import get_logger
 from offhook.tools import ToolLimits, ToolResources, ToolSet, ToolSources
 from offhook.tools.http_clients import HttpClients
@@ -56,14 +60,17 @@ class GatewayServer:
     ) -> None:
         self.config = config
         gate = Gate((_access_key(key) for key in config.keys), public_url=config.dialled_url())
-        dialer = Dialer(
+        self._tools = _tool_sets(config)
+        self._dialer = Dialer(
             config.usable_providers,
             safety_key=_safety_key(config),
+            deadline=config.limits.connect_timeout,
+            head_start=config.realtime.head_start,
             connect=connect,
             ssl_context=realtime_tls,
-            deadline=config.limits.connect_timeout,
+            warm=config.realtime.warm,
+            warm_agents=_warm_agents(config, self._tools),
         )
-        self._tools = _tool_sets(config)
         self._sources = ToolSources(source for tools in self._tools.values() for source in tools.sources)
         self._resources = ToolResources(
             http=HttpClients(tls=tools_tls),
@@ -72,7 +79,7 @@ class GatewayServer:
         )
         self._services = CallServices(
             registry=config.registry(),
-            dialer=dialer,
+            dialer=self._dialer,
             tools=self._tools,
             observers=Observers(observers),
             prices=config.price_list(),
@@ -124,6 +131,7 @@ class GatewayServer:
         except BaseException:
             await self._close_tools()
             raise
+        self._dialer.start()
         _log.info("gateway started", port=self._port, agents=list(self.config.agents))
 
     async def drain(self, seconds: float | None = None) -> None:
@@ -132,6 +140,7 @@ class GatewayServer:
         Probes go on being answered, `/readyz` with 503. The configuration says how long, unless `seconds` does.
         """
         self._draining = True
+        self._dialer.drain()
         limit = self.config.limits.drain_timeout if seconds is None else seconds
         _log.info("draining", calls=self.calls, limit=limit)
         if await self._wait_for_calls(limit):
@@ -145,6 +154,7 @@ class GatewayServer:
         """Stop at once; calls that are left lose their sockets."""
         self._draining = True
         await self._listener.stop()
+        await self._dialer.close()
         await self._close_tools()
         _log.info("gateway stopped")
 
@@ -195,6 +205,17 @@ def _tool_sets(config: Config) -> dict[str, ToolSet]:
     given = config.limits
     limits = ToolLimits(timeout=given.tool_timeout, max_calls=given.max_tool_calls, max_running=given.max_running_tools)
     return {name: ToolSet(agent.tool_entries, limits=limits) for name, agent in config.agents.items()}
+
+
+def _warm_agents(config: Config, tools: Mapping[str, ToolSet]) -> dict[str, WarmAgent]:
+    def settings(name: str, agent: Agent) -> SessionConfig:
+        return warm_session(agent, tools[name].tools)
+
+    return {
+        name: WarmAgent(agent.model, functools.partial(settings, name, agent))
+        for name, agent in config.agents.items()
+        if agent.mode == "talk"
+    }
 
 
 def _access_key(key: KeyConfig) -> AccessKey:

@@ -14,7 +14,10 @@ from offhook.realtime.usage import TokenUsage
 
 
 class SessionReady(msgspec.Struct, frozen=True):
-    """The settings are in force; audio may flow. `expires_at` is in Unix seconds, None when not told (§1.6)."""
+    """The settings are in force; audio may flow. `expires_at` is in Unix seconds, None when not told (§1.6).
+
+    Of an adopted session (state.py), `echoed` is what it was created with, and the settings may still be refused.
+    """
 
     session_id: str | None
     expires_at: int | None

@@ -56,9 +56,10 @@ SETUP_TIMEOUT: Final = 10.0
 class RealtimeSession:
     """The client's side of a session.
 
-    The owner calls `connected` when the socket is open, feeds `receive_text` and `receive_eof`, takes `events()` and
-    writes `data_to_send()`, one text frame per entry. Sending before the session is READY raises `LocalError`;
-    after it is CLOSED, sending does nothing, since an owner may still be working through events of better times.
+    The owner calls `connected` when the socket is open (`adopt` when its session is a warm one), feeds `receive_text`
+    and `receive_eof`, takes `events()` and writes `data_to_send()`, one text frame per entry. Sending before the
+    session is READY raises `LocalError`; after it is CLOSED, sending does nothing, since an owner may still be working
+    through events of better times.
 
     Args:
         config: The settings of the call; sent once, and both audio formats and the voice must be echoed.
@@ -73,6 +74,8 @@ class RealtimeSession:
         self.expires_at: int | None = None
         self._setup_timeout = setup_timeout
         self._deadline: float | None = None
+        self._unconfirmed: str | None = None
+        """Event id of the session.update of an adopted session, until the server has confirmed it."""
         self._events: list[RealtimeEvent] = []
         self._out: list[bytes] = []
         self._last_id = 0
@@ -111,6 +114,30 @@ class RealtimeSession:
         """Take note that the socket is open; session.created is due within the setup timeout."""
         if self._move(SessionInput.SOCKET_OPENED):
             self._deadline = now + self._setup_timeout
+
+    def adopt(self, created: bytes | str, now: float) -> None:
+        """Take over a session that the server has created, and somebody has configured for the same agent.
+
+        In place of `connected`. The session is READY at once, on approval (state.py): its settings go out before all
+        else, and are to be confirmed within the setup timeout.
+
+        Args:
+            created: The server's `session.created`.
+            now: Monotonic seconds.
+
+        Raises:
+            LocalError: It is no session.created.
+            MalformedEvent: It is no event at all.
+        """
+        event = decode_server_event(created)
+        if not isinstance(event, wire.SessionCreatedEvent):
+            raise LocalError("only a session that was created can be adopted")
+        if self._move(SessionInput.ADOPTED):
+            self._note_session(event.session)
+            self._unconfirmed = self._new_event_id()
+            self._send(SessionUpdateEvent(event_id=self._unconfirmed, session=self.config))
+            self._deadline = now + self._setup_timeout
+            self._emit(SessionReady(self.session_id, self.expires_at, event.session))
 
     def receive_text(self, data: bytes | str, now: float) -> None:
         """Take one text frame of the server; never raises."""
@@ -271,7 +298,7 @@ class RealtimeSession:
         if self.state not in (SessionState.CONFIGURING, SessionState.READY):
             return
         self._note_session(event.session)
-        if self.state is SessionState.READY:
+        if self.state is SessionState.READY and self._unconfirmed is None:
             # The voice may have been changed by an update; the formats never may.
             mismatch = check_echo(self.config, event.session, voice=False)
             if mismatch is not None:
@@ -280,16 +307,16 @@ class RealtimeSession:
         mismatch = check_echo(self.config, event.session)
         if mismatch is not None:
             self._refuse(mismatch.code, fatal=True, message=mismatch.message)
-        else:
-            self._move(SessionInput.UPDATED)
-            self._deadline = None
+            return
+        self._deadline = self._unconfirmed = None
+        if self._move(SessionInput.UPDATED):
             self._emit(SessionReady(self.session_id, self.expires_at, event.session))
 
     def _on_error(self, event: wire.ErrorEvent, now: float) -> None:
         error = event.error
         grade = severity(error.code, error.type)
-        if self.state is not SessionState.READY:
-            refusal = "OH-RT-06" if self.state is SessionState.CONFIGURING else "OH-RT-08"
+        if self.state is not SessionState.READY or self._answers_update(error.event_id, grade):
+            refusal = "OH-RT-08" if self.state is SessionState.CREATING else "OH-RT-06"
             code = {Severity.FATAL: "OH-RT-07", Severity.RETRYABLE: "OH-RT-08"}.get(grade, refusal)
             self._refuse(code, fatal=code != "OH-RT-08", server_code=safe_code(error.code))
             return
@@ -298,6 +325,12 @@ class RealtimeSession:
         message = CODES["OH-RT-07" if fatal else "OH-RT-09"]
         self._emit(ErrorReceived(safe_code(error.code), message, error.event_id, fatal, bounded(error.message)))
         self._sequencer.error(error, now)
+
+    def _answers_update(self, event_id: str | None, grade: Severity) -> bool:
+        """Tell whether an error is about the update of an adopted session; errors do not always say (§7)."""
+        if self._unconfirmed is None:
+            return False
+        return event_id == self._unconfirmed or (event_id is None and grade is not Severity.BENIGN)
 
     def _on_response_created(self, event: wire.ResponseCreatedEvent, now: float) -> None:
         self._sequencer.created(event.response, now)

@@ -3,10 +3,16 @@
 A session (openai-realtime.md §1.7, §3)::
 
     CONNECTING --socket open--> CREATING --session.created--> CONFIGURING --session.updated--> READY
+    CONNECTING --adopted--> READY
         any of them --refused, lost or closed--> CLOSED
 
 "Connected" is true only after `session.created`, "usable" only after a `session.updated` that echoes what was asked.
 In between the server still believes in 24 kHz PCM, so no audio may flow (trap 16).
+
+A warm session was created, and configured for the same agent, before there was a call. The call adopts it: the formats
+are in force already, so it is READY at once, and what the call asks for is done after its own session.update, which
+goes out first. Until the session.updated of that, READY is on approval: a wrong format or voice in the echo, an error
+that answers the update, or no echo in time refuse the session as they would in CONFIGURING.
 
 The default conversation has one response at a time (§5.2). Two machines share the work, because a response of turn
 detection can begin while our own request is on its way:
@@ -42,6 +48,7 @@ class SessionInput(enum.Enum):
     """What moves a session on."""
 
     SOCKET_OPENED = "socket opened"
+    ADOPTED = "adopted"
     CREATED = "session.created"
     UPDATED = "session.updated"
     ENDED = "refused, lost or closed"
@@ -49,6 +56,7 @@ class SessionInput(enum.Enum):
 
 SESSION_TABLE: dict[tuple[SessionState, SessionInput], SessionState] = {
     (SessionState.CONNECTING, SessionInput.SOCKET_OPENED): SessionState.CREATING,
+    (SessionState.CONNECTING, SessionInput.ADOPTED): SessionState.READY,
     (SessionState.CREATING, SessionInput.CREATED): SessionState.CONFIGURING,
     (SessionState.CONFIGURING, SessionInput.UPDATED): SessionState.READY,
     (SessionState.CONNECTING, SessionInput.ENDED): SessionState.CLOSED,

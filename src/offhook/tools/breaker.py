@@ -27,6 +27,11 @@ class Breaker:
         """Too many failures in a row, and no success since."""
         return self._failures >= self._limit
 
+    @property
+    def trial_at(self) -> float:
+        """When the next trial may be, in seconds, while it is open."""
+        return self._trial_at
+
     def admit(self, now: float) -> bool:
         """Tell whether the tool may be run at `now`, in seconds; a yes after the rest is the one trial."""
         if not self.open:

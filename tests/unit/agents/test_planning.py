@@ -5,12 +5,12 @@ import msgspec
 import pytest
 from openai.types.realtime import RealtimeSessionCreateRequest
 
-from offhook.agents import Agent, ConnectorPath, PlanError, call_context, plan_call
+from offhook.agents import Agent, ConnectorPath, PlanError, call_context, plan_call, warm_session
 from offhook.agents.session_config import decided_here
 from offhook.audiohook import Media, OpenParameters, Participant
 from offhook.bridge.plan import CallPlan, Dtmf, OutputVariable, Prompt
 from offhook.realtime import AudioConfig, AudioInput, SessionConfig
-from offhook.tools import ToolSet
+from offhook.tools import ToolSet, tool
 from tests.unit.tools import sample
 
 OPEN = OpenParameters(
@@ -270,3 +270,27 @@ def test_semantic_detection_keeps_its_eagerness() -> None:
 )
 def test_a_session_without_turn_detection_has_nothing_to_change(config: SessionConfig) -> None:
     assert decided_here(config) == config
+
+
+@tool
+async def verify_pin(digits: str) -> str:
+    """Verify a PIN."""
+    return "right"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"voice": "cedar", "speed": 1.2, "outputs": {"INTENT": {"description": "why"}}},
+        {"tools": [sample.order_status, "end_call", "escalate"], "tool_choice": "required"},
+        {"tools": [{"collect_digits": {"secret_tool": "verify_pin"}}, verify_pin, sample.order_status]},
+        {"inputs": {"MUST": {"required": True}}, "instructions": "{{ input.MUST }}"},
+    ],
+)
+def test_a_warm_session_is_that_of_a_call_without_instructions(settings: dict[str, Any]) -> None:
+    agent = Agent(**{"instructions": "Be kind.", **settings})
+    made = warm_session(agent, ToolSet(agent.tool_entries).tools)
+    RealtimeSessionCreateRequest.model_validate(json.loads(msgspec.json.encode(made)), strict=True)
+    in_no_language = msgspec.structs.replace(OPEN, language=None, input_variables={"MUST": "be polite"})
+    assert made == msgspec.structs.replace(plan(in_no_language, **settings).session, instructions=msgspec.UNSET)

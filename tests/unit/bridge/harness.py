@@ -326,8 +326,8 @@ class Harness:
         self.call.receive_realtime(self.leg, data, self.now)
         self._settle()
 
-    def connected(self) -> None:
-        self.call.realtime_connected(self.leg, self.now)
+    def connected(self, created: bytes | None = None) -> None:
+        self.call.realtime_connected(self.leg, self.now, created=created)
         self._settle()
 
     def ai_lost(self, code: int | None = 1006, reason: str = "", *, for_good: bool = True) -> None:

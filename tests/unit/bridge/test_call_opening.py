@@ -56,6 +56,31 @@ def test_an_ai_that_connects_and_stays_silent_ends_the_call() -> None:
     assert len(harness.of(CloseRealtime)) == 2
 
 
+def test_on_a_warm_session_the_greeting_is_asked_for_at_once() -> None:
+    harness = Harness(plan(greeting=Prompt(instructions="Greet.")))
+    harness.open()
+    harness.caller_audio(speech(100))
+    harness.connected(
+        created=b'{"type": "session.created", "event_id": "e", "session": {"type": "realtime", "id": "s"}}'
+    )
+    assert harness.call.state is CallState.TALKING
+    assert harness.ai.kinds() == ["session.update", "response.create"]
+    assert harness.ai.heard() == speech(100)
+    harness.advance(9)
+    harness.ai.session_updated()
+    assert harness.call.state is CallState.TALKING
+
+
+def test_a_warm_session_that_is_not_confirmed_is_refused() -> None:
+    harness = Harness()
+    harness.open()
+    harness.connected(
+        created=b'{"type": "session.created", "event_id": "e", "session": {"type": "realtime", "id": "s"}}'
+    )
+    harness.advance(11)
+    assert harness.variables["OFFHOOK_REASON"] == "OH-RT-03"
+
+
 def test_pong_at_once_while_connecting_and_while_talking() -> None:
     harness = Harness()
     harness.open()

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from offhook.config import ProviderConfig
+from offhook.config import ProviderConfig, RealtimeConfig
+from offhook.config.schema import HEAD_START, MAX_WARM
 
 
 def provider(**settings: Any) -> ProviderConfig:
@@ -60,3 +61,25 @@ def test_headers() -> None:
 def test_headers_that_cannot_be(headers: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match="cannot be sent"):
         provider(headers=headers)
+
+
+def test_each_provider_has_a_name_of_its_own() -> None:
+    url = "ws://localhost/realtime"
+    two = [{"name": "a", "url": url}, {"name": "b", "url": url}]
+    assert [made.name for made in RealtimeConfig.model_validate({"providers": two}).providers] == ["a", "b"]
+    with pytest.raises(ValidationError, match="two providers are called a"):
+        RealtimeConfig.model_validate({"providers": [*two, {"name": "a", "url": url}]})
+
+
+def test_connections_are_warm_only_if_asked_for() -> None:
+    made = RealtimeConfig()
+    assert (made.head_start, made.warm.size, made.warm.max_age) == (HEAD_START, 0, 600.0)
+    assert RealtimeConfig.model_validate({"warm": {"size": MAX_WARM}}).warm.size == MAX_WARM
+    for wrong in (
+        {"head_start": 0},
+        {"warm": {"size": MAX_WARM + 1}},
+        {"warm": {"size": -1}},
+        {"warm": {"max_age": 4000}},
+    ):
+        with pytest.raises(ValidationError):
+            RealtimeConfig.model_validate(wrong)

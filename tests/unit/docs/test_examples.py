@@ -26,11 +26,13 @@ from tests.unit.docs.pages import ROOT, Block, blocks
 
 SECRET = "bm90IGEgc2VjcmV0IGF0IGFsbCwgYnV0IDMyIGJ5dGVz"
 ENVIRONMENT = {
+    "AZURE_OPENAI_API_KEY": "azure-test",
     "GENESYS_API_KEY": "key",
     "GENESYS_CLIENT_SECRET": SECRET,
     "NEW_SECRET": SECRET,
     "OLD_SECRET": SECRET,
     "OPENAI_API_KEY": "sk-test",
+    "OPENAI_EU_API_KEY": "sk-eu",
 }
 EXAMPLES = ROOT / "examples"
 PYTHON_PAGE = ROOT / "docs" / "how-to" / "run-from-python.md"

@@ -65,7 +65,7 @@ class World:
         """From now on, legs are connected like this."""
         self._dial = dial
 
-    def report(self, provider: str, verdict: str, code: str) -> None:
+    def report(self, provider: str, verdict: str, code: str, agent: str = "") -> None:
         self.reported.append((provider, verdict, code))
 
     def on_turn(self, info: CallInfo, turn: Turn) -> None:

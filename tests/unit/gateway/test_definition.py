@@ -53,6 +53,20 @@ def test_every_setting_of_the_file_can_be_given() -> None:
     assert not gateway.warnings
 
 
+def test_settings_of_the_realtime_leg_go_with_any_providers() -> None:
+    provider = {"name": "p", "url": "ws://localhost/realtime"}
+    warm = {"warm": {"size": 2}}
+    for gateway in (
+        Gateway(agents={"support": AGENT}, providers=[provider], realtime=warm),
+        Gateway(agents={"support": AGENT}, realtime={"providers": [provider], **warm}),
+    ):
+        assert [one.name for one in gateway.config.realtime.providers] == ["p"]
+        assert gateway.config.realtime.warm.size == 2
+    assert Gateway(agents={"support": AGENT}, realtime=warm).config.realtime.providers[0].url == definition.OPENAI_URL
+    with pytest.raises(ConfigError, match="realtime"):
+        Gateway(agents={"support": AGENT}, realtime="warm")
+
+
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         Gateway(agents={"support": AGENT}, keys=[{"id": "k", "secret": "not base64!"}], listen="nowhere", speed=2)

@@ -64,6 +64,13 @@ def ready(config: rt.SessionConfig = CONFIG) -> Driven:
     return driven
 
 
+def adopted(config: rt.SessionConfig = CONFIG, **kwargs: Any) -> Driven:
+    """Return a session that was adopted, before the server has said anything about it."""
+    driven = Driven(config, **kwargs)
+    driven.session.adopt(rt.encode_server_event(rt.SessionCreatedEvent(session=DEFAULTS)), driven.now)
+    return driven
+
+
 def metadata_of(create: rt.ResponseCreateEvent | None) -> dict[str, str] | None:
     """Return the metadata that a server repeats in the response it creates."""
     if create is None or not isinstance(create.response, rt.ResponseParams):

@@ -25,13 +25,20 @@ class RealtimeMachine(RuleBasedStateMachine):
         self.calls: list[str] = []
         self.given: set[str] = set()
         self.serial = 0
+        self.on_approval = False
 
-    @initialize(anonymous=st.booleans())
-    def connect(self, anonymous: bool) -> None:
+    @initialize(anonymous=st.booleans(), warm=st.booleans())
+    def connect(self, anonymous: bool, warm: bool) -> None:
         self.server.anonymous_errors = anonymous
-        self.session.connected(self.now)
+        self.on_approval = warm
         self.server.greet()
-        self.deliver_all()
+        if warm:
+            self.server.session = rt.merge_config(self.server.session, CONFIG)
+            self.session.adopt(rt.encode_server_event(self.server.outbox.pop()), self.now)
+            self.look()
+        else:
+            self.session.connected(self.now)
+            self.deliver_all()
         assert self.session.state is rt.SessionState.READY
 
     # --- the owner of the session
@@ -93,6 +100,9 @@ class RealtimeMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.floats(0.0, 12.0))
     def wait(self, seconds: float) -> None:
+        if self.on_approval:
+            self.deliver_all()  # an update that nobody confirms in time refuses the session
+            self.on_approval = False
         self.now += seconds
         self.session.handle_timer(self.now)
 

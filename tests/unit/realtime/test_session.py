@@ -5,7 +5,18 @@ import pytest
 
 from offhook import realtime as rt
 from tests.unit.realtime import samples
-from tests.unit.realtime.driving import CONFIG, DEFAULTS, Driven, call_item, created, done, error, item_done, ready
+from tests.unit.realtime.driving import (
+    CONFIG,
+    DEFAULTS,
+    Driven,
+    adopted,
+    call_item,
+    created,
+    done,
+    error,
+    item_done,
+    ready,
+)
 
 ECHO = rt.SessionUpdatedEvent(session=rt.merge_config(DEFAULTS, CONFIG))
 CREATED = rt.SessionCreatedEvent(session=DEFAULTS)
@@ -171,6 +182,109 @@ def test_after_the_end_sending_is_idle() -> None:
     assert driven.hear(created("resp_1")) == []
     session.receive_eof(1000, "", 0.0)
     assert session.events() == []
+
+
+# --- a warm session is adopted
+
+
+def test_an_adopted_session_is_ready_at_once_and_its_update_goes_first() -> None:
+    driven = adopted()
+    session = driven.session
+    assert state_of(driven) is rt.SessionState.READY
+    assert session.events() == [rt.SessionReady("sess_1", 1795363200, DEFAULTS)]
+    session.send_audio(b"\xff")
+    session.request_response(rt.ResponseRequest(tag="greeting"), 100.0)
+    update, audio, create = driven.sent()
+    assert update == rt.SessionUpdateEvent(event_id="oh_1", session=CONFIG)
+    assert isinstance(audio, rt.InputAudioBufferAppendEvent)
+    assert isinstance(create, rt.ResponseCreateEvent)
+    driven.now = 101.0
+    assert driven.hear(ECHO, created("resp_1", create))[0] == rt.ResponseStarted("resp_1", "greeting", False)
+    assert session.next_timer() is None
+    assert driven.at(1000.0) == []
+    assert state_of(driven) is rt.SessionState.READY
+
+
+def test_once_confirmed_an_adopted_session_is_like_any_other() -> None:
+    driven = adopted()
+    driven.hear(ECHO)
+    driven.sent()
+    assert driven.session.next_timer() is None
+    other_voice = rt.SessionConfig(audio=rt.AudioConfig(output=rt.AudioOutput(voice="ash")))
+    assert driven.hear(rt.SessionUpdatedEvent(session=rt.merge_config(ECHO.session, other_voice))) == []
+    (event,) = driven.hear(error("server_error", type="server_error"))
+    assert isinstance(event, rt.ErrorReceived)
+    assert driven.hear(error("invalid_value", "oh_1")) != []
+    assert state_of(driven) is rt.SessionState.READY
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (rt.AudioOutput(format=rt.AudioFormat("audio/pcm", 24000)), "OH-RT-04"),
+        (rt.AudioOutput(voice="ash"), "OH-RT-05"),
+    ],
+)
+def test_an_adopted_session_with_a_wrong_echo_is_refused(change: rt.AudioOutput, code: str) -> None:
+    driven = adopted()
+    driven.session.events()
+    wrong = rt.SessionConfig(audio=rt.AudioConfig(output=change))
+    (refused,) = driven.hear(rt.SessionUpdatedEvent(session=rt.merge_config(ECHO.session, wrong)))
+    assert isinstance(refused, rt.SessionRefused)
+    assert (refused.code, refused.fatal) == (code, True)
+    assert state_of(driven) is rt.SessionState.CLOSED
+
+
+def test_an_adopted_session_that_is_never_confirmed_is_refused() -> None:
+    driven = adopted(setup_timeout=3.0)
+    driven.session.events()
+    assert driven.session.next_timer() == 103.0
+    assert driven.at(102.9) == []
+    assert driven.at(103.0) == [rt.SessionRefused("OH-RT-03", rt.CODES["OH-RT-03"], False)]
+    assert state_of(driven) is rt.SessionState.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("problem", "refusal"),
+    [
+        (error("invalid_value", "oh_1"), ("OH-RT-06", True, "invalid_value")),
+        (error("server_error", "oh_1", type="server_error"), ("OH-RT-08", False, "server_error")),
+        (error("insufficient_quota"), ("OH-RT-07", True, "insufficient_quota")),
+        (error("server_error", type="server_error"), ("OH-RT-08", False, "server_error")),
+    ],
+)
+def test_an_error_that_answers_the_update_refuses_an_adopted_session(
+    problem: rt.ErrorEvent, refusal: tuple[str, bool, str]
+) -> None:
+    driven = adopted()
+    driven.session.events()
+    code, fatal, server_code = refusal
+    assert driven.hear(problem) == [rt.SessionRefused(code, rt.CODES[code], fatal, server_code)]
+    assert state_of(driven) is rt.SessionState.CLOSED
+
+
+@pytest.mark.parametrize("problem", [error("invalid_value"), error("invalid_value", "oh_2"), error("strange", "oh_7")])
+def test_an_error_about_something_else_leaves_an_adopted_session(problem: rt.ErrorEvent) -> None:
+    driven = adopted()
+    driven.session.events()
+    (event,) = driven.hear(problem)
+    assert isinstance(event, rt.ErrorReceived)
+    assert state_of(driven) is rt.SessionState.READY
+    assert driven.session.next_timer() == 110.0
+
+
+def test_only_what_was_created_can_be_adopted_and_only_once() -> None:
+    for said in (rt.encode_server_event(ECHO), b'{"type": "novel.event", "event_id": "e"}'):
+        with pytest.raises(rt.LocalError):
+            Driven().session.adopt(said, 0.0)
+    with pytest.raises(rt.MalformedEvent):
+        Driven().session.adopt(b"{", 0.0)
+    driven = adopted()
+    driven.sent()
+    driven.session.events()
+    driven.session.adopt(rt.encode_server_event(CREATED), 200.0)
+    driven.session.connected(200.0)
+    assert (driven.sent(), driven.session.events(), driven.session.next_timer()) == ([], [], 110.0)
 
 
 # --- the loss of the socket

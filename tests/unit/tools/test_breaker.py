@@ -27,7 +27,9 @@ def test_it_stays_open_for_a_rest() -> None:
 
 def test_then_one_trial_at_a_time() -> None:
     breaker = opened_at(100.0)
+    assert breaker.trial_at == 100.0 + REST
     assert breaker.admit(100.0 + REST)
+    assert breaker.trial_at == 100.0 + 2 * REST
     assert not breaker.admit(100.0 + REST)
     assert not breaker.admit(100.0 + 2 * REST - 1)
     # The first trial never told its outcome.
