@@ -6,7 +6,7 @@ CORES := src/offhook/audiohook/*,src/offhook/httpsig/*,src/offhook/realtime/*,sr
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: .venv clean coverage demo docs help lint lock run test
+.PHONY: .venv audit clean coverage demo docs help lint lock run test
 
 help: ## list the targets
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -49,6 +49,9 @@ lint: $(VENV)/.dev ## style, types, layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+audit: $(VENV)/.dev ## check the locks, and what is locked for known vulnerabilities
+	@bash .ci/audit
+
 docs: $(VENV)/.dev ## build the documentation, warnings are errors
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
@@ -57,6 +60,8 @@ lock: ## resolve requirements/*.txt anew (needs uv)
 	  pyproject.toml --group build -q -o requirements/runtime.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  pyproject.toml --group dev --group docs --group build -c requirements/runtime.txt -q -o requirements/dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --group audit -q -o requirements/audit.txt
 
 clean: ## remove what make made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* docs/_build build dist

@@ -60,7 +60,7 @@ MEANINGS = {
 }
 #: What this version adds to the meaning of a setting.
 REMARKS = {
-    ("Config", "admin"): "This version has no admin port: the setting is checked and not used.",
+    ("Config", "admin"): "See [The admin port](../how-to/admin.md).",
     ("LimitsConfig", "max_calls"): "Beyond them an upgrade is answered with 503, and so is `/readyz`.",
 }
 

@@ -31,6 +31,7 @@ REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 NOTE = "<!-- Written by scripts/generate_reference.py; do not edit. -->\n\n"
 
 GROUPS = {
+    "ADM": "The admin port",
     "AUTH": "The upgrade request was refused",
     "CALL": "A call could not be taken, or was ended",
     "CONF": "The configuration, and scenarios",

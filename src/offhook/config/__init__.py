@@ -13,6 +13,7 @@ from offhook.config.schema import (
     TlsConfig,
     WarmConfig,
 )
+from offhook.config.tls import client_context, server_context
 
 __all__ = [
     "DEFAULT_FILE",
@@ -29,6 +30,8 @@ __all__ = [
     "RealtimeConfig",
     "TlsConfig",
     "WarmConfig",
+    "client_context",
     "load_config",
     "parse_config",
+    "server_context",
 ]

@@ -8,6 +8,7 @@ from offhook.agents.agent import Agent
 from offhook.config.document import Document
 from offhook.config.explain import did_you_mean
 from offhook.config.problems import (
+    ADMIN_IN_THE_CLEAR,
     ENDING_MODEL,
     NO_KEYS,
     NO_PRICE,
@@ -69,6 +70,7 @@ def check_advice(config: Config, document: Document | None = None) -> list[Probl
     place = document if document is not None else Document("", "the configuration", {})
     found = [
         *_advice_on_keys(config, place),
+        *_advice_on_admin(config, place),
         *(problem for name, agent in config.agents.items() for problem in _advice_on_agent(config, name, agent, place)),
     ]
     return found
@@ -81,6 +83,12 @@ def _advice_on_keys(config: Config, document: Document) -> Iterator[Problem]:
         if not key.secret and not is_local(config.listen):
             message = "the key has no secret: whoever knows the API key may call, unsigned"
             yield _warning(document, ("keys", index, "id"), OPEN_KEY, message, "add the integration's secret")
+
+
+def _advice_on_admin(config: Config, document: Document) -> Iterator[Problem]:
+    if not is_local(config.admin) and config.admin_tls is None:
+        message = "who signs in from another machine sends the token in the clear, unless a proxy encrypts the way"
+        yield _warning(document, ("admin",), ADMIN_IN_THE_CLEAR, message, "set admin_tls, or listen on 127.0.0.1")
 
 
 def _advice_on_agent(config: Config, name: str, agent: Agent, document: Document) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from offhook.config.document import Document, Place
 from offhook.config.problems import (
+    ADMIN_OPEN,
     MISSING,
     TEMPLATE,
     TOOL,
@@ -22,6 +23,7 @@ from offhook.config.problems import (
 )
 
 _CODES = {
+    "admin_open": ADMIN_OPEN,
     "missing": MISSING,
     "extra_forbidden": UNKNOWN_KEY,
     "template": TEMPLATE,
@@ -56,7 +58,7 @@ def _problem(details: ErrorDetails, document: Document, model: type[BaseModel]) 
     kind, loc = details["type"], details["loc"]
     place = document.locate(loc)
     code = _CODES.get(kind, WRONG_TYPE if kind.endswith(_ENDS_OF_TYPE_ERRORS) else WRONG_VALUE)
-    message, fix = _TEXTS.get(kind, _readable(details["msg"])), ""
+    message, fix = _TEXTS.get(kind, _readable(details["msg"])), str(details.get("ctx", {}).get("fix", ""))
     mark = place.value.mark if place.value is not None else place.key
     if kind == "extra_forbidden" or (loc and loc[-1] == "[key]"):
         mark = place.key
@@ -66,8 +68,6 @@ def _problem(details: ErrorDetails, document: Document, model: type[BaseModel]) 
         message = details["msg"]
     elif kind == "string_type" and place.value is not None and place.value.kind in ("number", "boolean"):
         fix = "put it in quotes"
-    elif kind == "region":
-        fix = str(details.get("ctx", {}).get("fix", ""))
     elif kind == "template":
         mark = _inside(place, mark, int(details.get("ctx", {}).get("line", 1)))
     return Problem(code, mark, place.path, message, fix)

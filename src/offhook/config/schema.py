@@ -1,6 +1,8 @@
 """What can be configured (contract.md): every setting with its type, default and meaning."""
 
-from typing import Annotated, Literal, NamedTuple
+import re
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import (
@@ -9,6 +11,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     SecretStr,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
 )
@@ -25,6 +28,14 @@ from offhook.tools.settings import Settings
 
 HEAD_START = 3.0
 MAX_WARM = 50
+#: Fewer characters could be guessed, or were thought up by a person.
+MIN_TOKEN_CHARS = 16
+MAX_TOKEN_CHARS = 512
+
+_TOKEN_RULE = f"should have {MIN_TOKEN_CHARS} to {MAX_TOKEN_CHARS} characters of ASCII, none of them a blank"
+_TOKEN_FIX = "make one with openssl rand -hex 32"  # noqa: S105 - a hint
+
+_HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,20}")
 
 
 class HostPort(NamedTuple):
@@ -72,6 +83,26 @@ def _secrets(value: object) -> object:
     return tuple(secret for secret in several if secret not in (None, ""))
 
 
+def _tokens(value: object) -> object:
+    several = value if isinstance(value, list | tuple) else [value]
+    return _secrets([trimmed(token) for token in several])
+
+
+def _check_token(token: SecretStr) -> SecretStr:
+    text = token.get_secret_value()
+    plain = text.isascii() and text.isprintable() and " " not in text
+    if not plain or not MIN_TOKEN_CHARS <= len(text) <= MAX_TOKEN_CHARS:
+        raise PydanticCustomError("admin_token", _TOKEN_RULE, {"fix": _TOKEN_FIX})
+    return token
+
+
+def _check_admin_host(name: str) -> str:
+    lower = name.strip().lower().rstrip(".")
+    if not _HOST_NAME.fullmatch(lower):
+        raise PydanticCustomError("admin_host", "should be the name of a host alone, like admin.example.com")
+    return lower
+
+
 def _check_secret(secret: SecretStr) -> SecretStr:
     try:
         decode_secret(secret.get_secret_value())
@@ -94,6 +125,8 @@ ListenAddress = Annotated[
     WithJsonSchema({"type": "string", "examples": ["0.0.0.0:8080"]}),
 ]
 ClientSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
+AdminToken = Annotated[SecretStr, AfterValidator(_check_token)]
+_ONE_OR_SEVERAL: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -106,7 +139,7 @@ class KeyConfig(Settings):
     secret: Annotated[
         tuple[ClientSecret, ...],
         BeforeValidator(_secrets),
-        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+        WithJsonSchema(_ONE_OR_SEVERAL),
     ] = Field(default=(), description="Base64 client secret, or several; left out, requests need no signature.")
     organizations: tuple[Annotated[str, AfterValidator(_organization)], ...] | None = Field(
         default=None, description="Genesys organization IDs that may use the key; left out: any."
@@ -187,7 +220,7 @@ class TranscriptionPriceConfig(Settings):
 
 
 class TlsConfig(Settings):
-    """TLS on the call port; usually the load balancer's job."""
+    """The certificate of a port, and its key."""
 
     cert: str = Field(min_length=1, description="PEM file with the certificate and its chain.")
     key: str = Field(min_length=1, description="PEM file with the private key.")
@@ -227,11 +260,30 @@ class Config(Settings):
     public_url: Annotated[Annotated[str, AfterValidator(_check_public_url)] | None, BeforeValidator(empty_as_none)] = (
         Field(default=None, description="What Genesys really dials, for signatures behind proxies.")
     )
+    # Before `admin`, whose check looks at it.
+    admin_token: Annotated[
+        tuple[AdminToken, ...],
+        BeforeValidator(_tokens),
+        Field(max_length=16),
+        WithJsonSchema(_ONE_OR_SEVERAL),
+    ] = Field(
+        default=(),
+        description="Who has it may use the admin port; several while one is replaced. Left out, each start makes one "
+        "and shows it, for this machine only.",
+    )
     admin: ListenAddress = Field(
         default=HostPort("127.0.0.1", 8081),
-        description="Admin port: dashboard, API, metrics; never the public one.",
+        description="Admin port: status, API, metrics; never the public one. Reached by other machines, it needs an "
+        "admin_token.",
         json_schema_extra={"default": "127.0.0.1:8081"},
     )
+    admin_hosts: tuple[Annotated[str, AfterValidator(_check_admin_host)], ...] = Field(
+        default=(),
+        max_length=100,
+        description="Further names by which the admin port is reached, like that of a proxy before it; addresses and "
+        "localhost need none.",
+    )
+    admin_tls: TlsConfig | None = Field(default=None, description="TLS on the admin port.")
     keys: tuple[KeyConfig, ...] = Field(default=(), description="Who may call.")
     realtime: RealtimeConfig = Field(default=RealtimeConfig(), description="Who speaks for the agents.")
     agents: dict[Annotated[str, Field(min_length=1, max_length=200)], Agent] = Field(
@@ -245,9 +297,20 @@ class Config(Settings):
     transcription_prices: dict[ModelName, TranscriptionPriceConfig] = Field(
         default={}, description="What transcription models cost, likewise."
     )
-    tls: TlsConfig | None = Field(default=None, description="TLS on the call port.")
+    tls: TlsConfig | None = Field(default=None, description="TLS on the call port; usually the load balancer's job.")
     limits: LimitsConfig = Field(default=LimitsConfig(), description="Bounds.")
     log: LogConfig = Field(default=LogConfig(), description="What is logged.")
+
+    @field_validator("admin")
+    @classmethod
+    def _check_admin(cls, admin: HostPort, info: ValidationInfo) -> HostPort:
+        # A token that is wrong is a problem of its own.
+        if not is_local(admin) and info.data.get("admin_token") == ():
+            fix = f"set admin_token ({_TOKEN_FIX}), or listen on 127.0.0.1"
+            raise PydanticCustomError(
+                "admin_open", "other machines can reach this, so there must be a token", {"fix": fix}
+            )
+        return admin
 
     @property
     def needs_emulator(self) -> bool:
@@ -277,4 +340,7 @@ class Config(Settings):
 
 def is_local(address: HostPort) -> bool:
     """Tell whether only this machine can reach ``address``."""
-    return address.host in ("localhost", "::1") or address.host.startswith("127.")
+    try:
+        return ip_address(address.host).is_loopback
+    except ValueError:
+        return address.host.lower() == "localhost"

@@ -11,8 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from offhook.agents import Agent, warm_session
-from offhook.config import Config, ConfigError, HostPort, KeyConfig, Mark, Problem, TlsConfig
-from offhook.config.problems import WRONG_VALUE
+from offhook.config import Config, HostPort, KeyConfig, client_context, server_context
 from offhook.gateway.audiohook_socket import AudioHookSocket
 from offhook.gateway.auth import AccessKey, Gate
 from offhook.gateway.call_task import CallServices, CallTask
@@ -60,6 +59,7 @@ class GatewayServer:
     ) -> None:
         self.config = config
         gate = Gate((_access_key(key) for key in config.keys), public_url=config.dialled_url())
+        trust = client_context()
         self._tools = _tool_sets(config)
         self._dialer = Dialer(
             config.usable_providers,
@@ -67,14 +67,14 @@ class GatewayServer:
             deadline=config.limits.connect_timeout,
             head_start=config.realtime.head_start,
             connect=connect,
-            ssl_context=realtime_tls,
+            ssl_context=realtime_tls or trust,
             warm=config.realtime.warm,
             warm_agents=_warm_agents(config, self._tools),
         )
         self._sources = ToolSources(source for tools in self._tools.values() for source in tools.sources)
         self._resources = ToolResources(
-            http=HttpClients(tls=tools_tls),
-            genesys=PlatformApi(config.genesys.access()) if config.genesys is not None else None,
+            http=HttpClients(tls=tools_tls or trust),
+            genesys=PlatformApi(config.genesys.access(), tls=trust) if config.genesys is not None else None,
             tool_timeout=config.limits.tool_timeout,
         )
         self._services = CallServices(
@@ -124,7 +124,7 @@ class GatewayServer:
             OSError: the address cannot be listened on.
         """
         listen, tls = self.config.listen, self.config.tls
-        context = None if tls is None else _tls_context(tls)
+        context = None if tls is None else server_context(tls, "tls")
         try:
             await self._sources.open(self._resources)
             self._port = await self._listener.start(listen.host, listen.port, tls=context)
@@ -233,14 +233,3 @@ def _safety_key(config: Config) -> bytes:
             secret = provider.api_key.get_secret_value().encode()
             return hmac.new(secret, b"offhook safety identifier", hashlib.sha256).digest()
     return secrets.token_bytes(32)
-
-
-def _tls_context(tls: TlsConfig) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(tls.cert, tls.key)
-    except OSError as error:  # ssl.SSLError is one
-        why = error.strerror or type(error).__name__
-        problem = Problem(WRONG_VALUE, Mark("the configuration"), "tls", f"certificate and key cannot be used ({why})")
-        raise ConfigError([problem]) from error
-    return context

@@ -9,13 +9,11 @@ from functools import lru_cache
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, UndefinedError, meta, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from offhook.tools.base import CallContext
 from offhook.tools.hints import did_you_mean
-
-#: Largest rendered text, in bytes of UTF-8.
-MAX_TEXT_BYTES = 64 * 1024
+from offhook.tools.sandbox import MAX_TEXT_BYTES as MAX_TEXT_BYTES
+from offhook.tools.sandbox import Sandbox, TooLarge
 
 #: What ``call.…`` has in a template.
 CALL_VARIABLES = (
@@ -130,25 +128,30 @@ class Template:
                 parts.append(part)
                 size += len(part.encode(errors="surrogatepass"))
                 if size > MAX_TEXT_BYTES:
-                    raise RenderFailed(f"gives more than {MAX_TEXT_BYTES} bytes")
+                    raise _too_large()
         except UndefinedError as error:
             owner, _, name = str(error).partition(".")
             # A name that the template computes may be what a caller said; only those it spells out are repeated.
             raise ValueMissing(owner, name if (owner, name) in self._names else "") from None
         except RenderFailed:
             raise
+        except TooLarge:
+            raise _too_large() from None
         except Exception as error:  # a filter may raise anything, with the caller's words in its text
             raise RenderFailed(f"failed ({type(error).__name__})") from None
         return "".join(parts)
 
 
+def _too_large() -> RenderFailed:
+    return RenderFailed(f"gives more than {MAX_TEXT_BYTES} bytes")
+
+
 @lru_cache(maxsize=16)
-def _environment(finalize: Finalize | None) -> ImmutableSandboxedEnvironment:
+def _environment(finalize: Finalize | None) -> Sandbox:
     def text(value: object) -> object:
         return value if finalize is None or isinstance(value, Undefined) else finalize(value)
 
-    # What is rendered is read to a model or sent to a service, not put into HTML.
-    return ImmutableSandboxedEnvironment(undefined=_Missing, autoescape=False, finalize=text)
+    return Sandbox(_Missing, text)
 
 
 def _variables(call: CallContext, arguments: Mapping[str, object] | None) -> dict[str, object]:

@@ -31,6 +31,7 @@ ENVIRONMENT = {
     "GENESYS_CLIENT_SECRET": SECRET,
     "NEW_SECRET": SECRET,
     "OLD_SECRET": SECRET,
+    "OFFHOOK_ADMIN_TOKEN": "a-token-of-the-pages",
     "OPENAI_API_KEY": "sk-test",
     "OPENAI_EU_API_KEY": "sk-eu",
 }

@@ -1,3 +1,4 @@
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -64,6 +65,85 @@ def test_failures(source: str, reason: str) -> None:
     with pytest.raises(RenderFailed) as caught:
         render(source, a="secret")
     assert caught.value.reason == reason
+
+
+WAYS_OUT = [
+    "{{ ''.__class__.__mro__ }}",
+    "{{ args.text['__class__'] }}",
+    "{{ args.text | attr('__class__') }}",
+    "{{ args.list | map(attribute='__class__') | list }}",
+    "{{ args.text.format(args) }}",
+    "{{ args.text.format_map(args) }}",
+    "{{ self.__init__.__globals__ }}",
+    "{{ cycler.__init__.__globals__ }}",
+    "{{ namespace.__init__ }}",
+    "{{ input._Names__values }}",
+    "{{ call.query.__class__ }}",
+    "{% import 'os' as os %}",
+    "{% include '/etc/passwd' %}",
+    "{{ args.list.append(1) }}",
+    "{{ args.object.clear() }}",
+    "{{ args.object.update(a=1) }}",
+    "{% macro loop() %}{{ loop() }}{% endmacro %}{{ loop() }}",
+]
+# With 300 MB each, or seconds, if they were let.
+BOMBS = [
+    "{{ range(args.number) | length }}",
+    "{{ args.text * args.number }}",
+    "{{ args.number * args.text }}",
+    "{{ args.list * args.number }}",
+    "{{ 10 ** args.number }}",
+    "{{ (10 ** 9000) * (10 ** 9000) * (10 ** 9000) }}",
+    "{{ args.text | center(args.number) }}",
+    "{{ args.text | center(width=args.number) }}",
+    "{{ args.text | indent(args.number) }}",
+    "{{ args.list | batch(args.number, 'x') | list }}",
+    "{{ args.list | slice(args.number) | list }}",
+    "{{ args.text.ljust(args.number) }}",
+    "{{ args.text.zfill(args.number) }}",
+    "{{ args.one.to_bytes(args.number, 'big') }}",
+    "{{ '%*d' % (args.number, 1) }}",
+    "{{ ('%' ~ args.number ~ 'd') % 1 }}",
+    "{{ '%*d' | format(args.number, 1) }}",
+    "{{ '{:>{}}'.format(1, args.number) }}",
+    "{{ ('{:' ~ args.number ~ '}').format(1) }}",
+    "{{ ('{a:' ~ args.number ~ '}').format_map({'a': 1}) }}",
+]
+
+
+@pytest.mark.parametrize("source", WAYS_OUT)
+def test_there_is_no_way_out(source: str) -> None:
+    given = {"text": "{0.__class__}{a.__class__}", "list": [1], "object": {"a": 1}}
+    with pytest.raises(RenderFailed):
+        render(source, **given)
+    assert given == {"text": "{0.__class__}{a.__class__}", "list": [1], "object": {"a": 1}}
+
+
+@pytest.mark.parametrize("source", BOMBS)
+def test_a_number_makes_no_huge_text(source: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(RenderFailed):
+            render(source, text="text\n", list=[1], number=300_000_000, one=1)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 4_000_000
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ args.n * 3 }} {{ args.n ** 2 }} {{ args.n % 1000 }} {{ args.n * 0.5 }}", "300000 10000000000 0 50000.0"),
+        ("{{ '-' * 3 }} {{ 2 * 'ab' }} {{ ([1] * 2) | length }}", "--- abab 2"),
+        ("{{ '%05d %s' % (7, 'x') }} {{ '%.2f' | format(args.n) }}", "00007 x 100000.00"),
+        ("{{ '{:>4}|{}'.format(1, args.n) }}", "   1|100000"),
+        ("{{ args.n | center(10) }}|{{ 'a' | indent(2, true) }}|{{ 'x'.ljust(3) }}|", "  100000  |  a|x  |"),
+        ("{{ [1, 2, 3] | batch(2) | list }} {{ [1, 2, 3] | slice(2) | list }}", "[[1, 2], [3]] [[1, 2], [3]]"),
+    ],
+)
+def test_what_templates_are_for(source: str, text: str) -> None:
+    assert render(source, n=100_000) == text
 
 
 @pytest.mark.parametrize(
