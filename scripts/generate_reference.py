@@ -39,6 +39,7 @@ GROUPS = {
     "GATE": "The gateway itself",
     "GEN": "The Genesys Platform API, for data actions",
     "HOOK": "The AudioHook protocol",
+    "LIMIT": "Limits of the gateway",
     "MCP": "MCP servers",
     "RT": "The Realtime protocol",
     "TOOL": "Tools",

@@ -91,6 +91,7 @@ BAD: dict[str, Callable[[GenesysCall], object]] = {
     "null": _raw("null"),
     "nested without end": _raw('{"a":' * 10_000 + "1" + "}" * 10_000),
     "brackets without end": _raw("[" * 50_000),
+    "a text without end behind many brackets": _raw("[" * 65 + '"' + '\\"' * 32_000),
     "a lone surrogate": _raw('{"version": "2", "type": "\\ud800"}'),
     "too long": _raw(json.dumps({"type": "Zaphod" * 15_000})),
     "seq leaves one out": lambda call: call.send("ping", seq=call.seq + 2),

@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidMessage, InvalidStatus
 from tests.acceptance.genesys import GenesysCall
 from tests.acceptance.realtime import RealtimeFake
 from tests.acceptance.waiting import PROMPT
-from tests.acceptance.world import World, http
+from tests.acceptance.world import OFFHOOK_OUTPUTS, World, http
 
 
 def _status(answer: bytes) -> int:
@@ -86,11 +86,27 @@ async def test_an_upgrade_over_http_1_0_is_refused_and_harms_nobody(ai: Realtime
         assert 400 <= _status(await http(gateway.url, request)) < 500
 
 
-async def test_calls_beyond_the_limit_are_refused_and_readiness_says_so(ai: RealtimeFake, world: World) -> None:
+async def test_calls_beyond_the_limit_are_refused_in_the_protocol_and_readiness_says_so(
+    ai: RealtimeFake, world: World
+) -> None:
     async with world.gateway(ai.url, limits={"max_calls": 1}) as gateway, GenesysCall(gateway.url) as call:
         await call.open()
         assert _status(await http(gateway.url, b"GET /readyz HTTP/1.0\r\n\r\n")) == 503
         assert _status(await http(gateway.url, b"GET /healthz HTTP/1.0\r\n\r\n")) == 200
+        async with GenesysCall(gateway.url) as second:
+            second.send_open()
+            disconnect = await second.expect("disconnect", within=PROMPT)
+            assert disconnect.parameters["reason"] == "error"
+            assert disconnect.parameters["info"].startswith("OH-LIMIT-01 ")
+            assert set(disconnect.parameters["outputVariables"]) >= OFFHOOK_OUTPUTS
+            await second.close("disconnect")
+        assert await call.ping() < PROMPT
+        await call.close()
+
+
+async def test_sockets_beyond_the_limit_are_refused_at_the_upgrade(ai: RealtimeFake, world: World) -> None:
+    async with world.gateway(ai.url, limits={"max_sockets": 1}) as gateway, GenesysCall(gateway.url) as call:
+        await call.open()
         with pytest.raises(InvalidStatus) as caught:
             async with GenesysCall(gateway.url):
                 pass

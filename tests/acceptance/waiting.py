@@ -11,6 +11,15 @@ PROMPT = 0.5
 leaves in the same step is shown on the virtual clock, and the figure of 0.1 s is measured by `integration/soak.py`."""
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop turn until something is so that nobody tells of."""
+    async with asyncio.timeout(10):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.001)
+
+
 class Bell:
     """Rings whenever something happened; whoever waits for a condition looks again."""
 

@@ -220,18 +220,6 @@ async def test_draining_gives_up_on_a_peer_that_does_not_close(monkeypatch: pyte
         assert running.server.calls == 0
 
 
-async def test_no_more_calls_than_allowed() -> None:
-    async with world(limits={"max_calls": 1}) as running:
-        talking = asyncio.ensure_future(running.call())
-        async with asyncio.timeout(5):
-            while not running.server.calls:
-                await asyncio.wait([talking], timeout=0.01)
-        assert await running.get("/readyz") == (503, '{"ready": false, "reason": "too many calls"}')
-        with pytest.raises(DialFailed, match="503"):
-            await running.call()
-        assert (await talking).failures == ()
-
-
 async def test_nothing_secret_and_nothing_said_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     writers: list[LineWriter] = []

@@ -78,7 +78,9 @@ class Agent(Settings):
     recovery: Recovery = Field(
         default=Recovery(), description="What the caller hears while the AI is lost or takes too long."
     )
-    limits: AgentLimits = Field(default=AgentLimits(), description="When a call has lasted long enough.")
+    limits: AgentLimits = Field(
+        default=AgentLimits(), description="When a call has lasted long enough, and how many there may be."
+    )
     languages: dict[Language, LanguageSettings] = Field(
         default={}, description="What is different in a language, by its tag: de, or de-at."
     )

@@ -128,7 +128,7 @@ class Recovery(Settings):
 
 
 class AgentLimits(Settings):
-    """When a call has lasted long enough: the agent says so, and the outcome is `limit`."""
+    """When a call has lasted long enough: the agent says so, and the outcome is `limit`; and how many there may be."""
 
     max_duration: float | None = Field(
         default=840.0, gt=0, description="Seconds; Genesys itself ends every session after 15 minutes."
@@ -145,6 +145,13 @@ class AgentLimits(Settings):
     drained: PromptSetting = Field(
         default="The line has to be closed for technical reasons. Apologize in one short sentence, say goodbye.",
         description="What the agent says when the gateway stops and can wait for the call no longer.",
+    )
+    max_calls: int | None = Field(default=None, ge=1, description="Calls at a time; more are refused.")
+    max_opens_per_second: float | None = Field(
+        default=None, gt=0, description="Calls that begin, on average; more are refused."
+    )
+    opens_burst: int | None = Field(
+        default=None, ge=1, description="Calls that may begin at once; left out: two seconds' worth."
     )
 
 

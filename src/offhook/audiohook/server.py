@@ -22,8 +22,16 @@ from offhook.audiohook.state import SERVER_RECEIVES, ServerState, Signal, wire_n
 FLOOD_RATE = 50.0
 """Text messages a second that a peer may send on average; real Genesys sends less than one."""
 FLOOD_BURST = 200
+AUDIO_FLOOD_RATE = 2.0
+"""Seconds of audio a second that a peer may send on average; a caller speaks in real time."""
+AUDIO_FLOOD_BURST = 150.0
+"""Seconds of audio at once: more than any catch-up (audiohook.md §4), and than the largest message of PCMU."""
+LEAST_AUDIO = 0.01
+"""Seconds that a message counts for at least, so that empty ones have an end, too."""
 MAX_RECEIVED_BINARY_BYTES = 1_048_576
 """Largest audio message that is taken: the catch-up after `opened` may be one big frame (audiohook.md §4)."""
+
+_LEAST_SAMPLES = round(LEAST_AUDIO * RATE)
 
 TOO_MANY = 429
 """Error code of a client that is sent too much."""
@@ -60,6 +68,7 @@ class ServerSession:
         self._last_heard = self._now
         self._events: list[ev.ServerEvent] = []
         self._flood = TokenBucket(FLOOD_RATE, FLOOD_BURST)
+        self._audio_flood = TokenBucket(AUDIO_FLOOD_RATE * RATE, AUDIO_FLOOD_BURST * RATE)
         self._open_parameters: m.OpenParameters | None = None
         self._media: m.Media | None = None
         self._decoder: FrameDecoder | None = None
@@ -125,6 +134,9 @@ class ServerSession:
         decoder = self._decoder
         if decoder is not None:
             data = decoder.decode(data)
+        if not self._audio_flood.take(now, max(len(data), _LEAST_SAMPLES)):
+            self._violate(e.RemoteProtocolError(e.FLOOD, "audio comes far faster than real time"), now)
+            return
         if not data:
             return
         position = self._position

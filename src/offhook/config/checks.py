@@ -60,6 +60,8 @@ def check_references(document: Document) -> list[Problem]:
         problems += [_at(document, loc, TOOL, NO_GENESYS, GENESYS_FIX) for loc in _data_actions(data)]
     for loc in _doubles(data, ("keys",), "id"):
         problems.append(_at(document, loc, WRONG_VALUE, "another key has the same id", "give one of them both secrets"))
+    for loc in _doubles(data, ("keys",), "name"):
+        problems.append(_at(document, loc, WRONG_VALUE, "another key has the same name"))
     for loc in _doubles(data, ("realtime", "providers"), "name"):
         problems.append(_at(document, loc, WRONG_VALUE, "another provider has the same name"))
     return problems

@@ -130,6 +130,18 @@ _ONE_OR_SEVERAL: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+class CallLimitConfig(Settings):
+    """How many calls there may be; more are refused."""
+
+    max_calls: int | None = Field(default=None, ge=1, description="Calls at a time; left out: any number.")
+    max_opens_per_second: float | None = Field(
+        default=None, gt=0, description="Calls that begin, on average; left out: any number."
+    )
+    opens_burst: int | None = Field(
+        default=None, ge=1, description="Calls that may begin at once; left out: two seconds' worth."
+    )
+
+
 class KeyConfig(Settings):
     """Who may call: an API key, with a client secret also signed."""
 
@@ -145,6 +157,14 @@ class KeyConfig(Settings):
         default=None, description="Genesys organization IDs that may use the key; left out: any."
     )
     agents: tuple[str, ...] | None = Field(default=None, description="Agents that may be called; left out: any.")
+    name: str | None = Field(
+        default=None,
+        pattern=r"^[0-9A-Za-z_-]{1,40}$",
+        description="What the log calls the key, which it never shows; left out: its place, like keys[0].",
+    )
+    limits: CallLimitConfig = Field(
+        default=CallLimitConfig(), description="How many calls there may be with this key; more are refused."
+    )
 
     def key(self) -> Key:
         """Return the key as the verifier wants it."""
@@ -230,6 +250,35 @@ class LimitsConfig(Settings):
     """Bounds; times in seconds."""
 
     max_calls: int = Field(default=1000, ge=1, description="Calls at a time; more are refused.")
+    max_opens_per_second: float | None = Field(
+        default=100.0, gt=0, description="Calls that begin, on average; more are refused. null for any number."
+    )
+    opens_burst: int | None = Field(
+        default=None, ge=1, description="Calls that may begin at once; left out: two seconds' worth."
+    )
+    per_organization: CallLimitConfig = Field(
+        default=CallLimitConfig(), description="How many calls there may be of each Genesys organization."
+    )
+    max_lag: float | None = Field(
+        default=0.1,
+        gt=0,
+        description="How late the process may be, on average, before it takes no more calls; null for any time.",
+    )
+    max_sockets: int | None = Field(
+        default=None,
+        ge=1,
+        description="Connections of Genesys at a time, calls or not; beyond them upgrades are answered with 503. Left "
+        "out: max_calls and 256 more.",
+    )
+    max_handshakes: int = Field(
+        default=1024, ge=1, description="Connections at a time that are no call yet; the oldest is dropped."
+    )
+    max_handshakes_per_address: int = Field(
+        default=256, ge=1, description="The same for one IP address, or one /64 of IPv6; a load balancer is one."
+    )
+    idle_timeout: float = Field(
+        default=25.0, gt=0, description="Without a sign of life of Genesys in a call; it pings every 5 seconds."
+    )
     connect_timeout: float = Field(default=10.0, gt=0, description="For the Realtime API to answer the handshake.")
     tool_timeout: float = Field(default=20.0, gt=0, description="For one tool call.")
     max_tool_calls: int = Field(default=100, ge=1, description="Tools that one call may run; more are refused.")
@@ -321,6 +370,10 @@ class Config(Settings):
     def usable_providers(self) -> tuple[ProviderConfig, ...]:
         """The providers that can be asked, in order of preference."""
         return tuple(provider for provider in self.realtime.providers if provider.usable)
+
+    def named_keys(self) -> dict[str, KeyConfig]:
+        """Return the keys by the names that the log has for them."""
+        return {key.name or f"keys[{place}]": key for place, key in enumerate(self.keys)}
 
     def registry(self) -> AgentRegistry:
         """Return the agents by Connector ID."""

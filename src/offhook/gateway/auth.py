@@ -29,6 +29,8 @@ class AccessKey:
     """Organization IDs that may use it, in lower case; None = any."""
     agents: frozenset[str] | None = None
     """Agents that may be called with it; None = any."""
+    name: str = ""
+    """What it is called in the log and where its calls are counted; never the key itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Admission:
     """False for a key without a secret."""
     agents: Collection[str] | None = None
     """Agents that may be called; None = any."""
+    key: str = ""
+    """Name of the key that was shown, never the key itself."""
 
 
 class Gate:
@@ -84,4 +88,4 @@ class Gate:
         organization = request.headers.get("audiohook-organization-id", "").lower()
         if access.organizations is not None and organization not in access.organizations:
             return ORGANIZATION_NOT_ALLOWED, "the key is not for this organization"
-        return Admission(verified.signed, access.agents)
+        return Admission(verified.signed, access.agents, access.name)

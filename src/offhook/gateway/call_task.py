@@ -33,6 +33,7 @@ from offhook.bridge import (
     ReportRealtime,
     SelectAgent,
 )
+from offhook.gateway.admission import AdmissionControl, NotAdmitted, Place
 from offhook.gateway.audiohook_socket import AudioHookSocket
 from offhook.gateway.backpressure import Backpressure
 from offhook.gateway.link import ABNORMAL_CLOSURE, DialledLink, RealtimeConnectError, RealtimeDialer, RealtimeLink
@@ -58,6 +59,10 @@ class CallServices:
     """Tools of each agent, by the agent's name."""
     observers: Observers = field(default_factory=Observers)
     prices: PriceList | None = None
+    admission: AdmissionControl = field(default_factory=AdmissionControl)
+    """Counts the calls and says which are too many; by default, none is."""
+    idle_timeout: float | None = None
+    """Seconds without a sign of life of Genesys after which a call is given up; None = never."""
 
 
 class CallTask:
@@ -75,7 +80,10 @@ class CallTask:
             organization_id=upgrade.organization_id,
             now=self._clock,
             unix=time.time(),
+            idle_timeout=services.idle_timeout,
         )
+        self._place: Place | None = None
+        """Where the call is counted, from its `open` on."""
         self._log = get_logger("offhook.gateway.call").bind(call=self.info.call_id)
         self._tasks = asyncio.TaskGroup()
         self._beside: set[asyncio.Task[None]] = set()
@@ -103,7 +111,13 @@ class CallTask:
     async def run(self) -> None:
         """Carry the call; returns when everything of it is freed."""
         # Not the Connector ID: the flow may have computed it of anything, a caller's number included.
-        self._log.info("call began", correlation=_identifier(self._upgrade.correlation_id), remote=self._upgrade.remote)
+        self._log.info(
+            "call began",
+            correlation=_identifier(self._upgrade.correlation_id),
+            retry=_identifier(self._upgrade.retry_attempt),
+            key=self._upgrade.admission.key,
+            remote=self._upgrade.remote,
+        )
         try:
             async with self._tasks:
                 self._feed(lambda _now: None)  # arms the timer: `open` has to come
@@ -159,6 +173,7 @@ class CallTask:
 
     def _on_stuck(self) -> None:
         self._log.warning("genesys does not read", code=SOCKET_STUCK)
+        self.cut("failed", SOCKET_STUCK, f"{SOCKET_STUCK} Genesys does not read")
         self._socket.abort()
 
     def _feed(self, step: Callable[..., object], *arguments: object) -> None:
@@ -230,8 +245,12 @@ class CallTask:
         self._log = self._log.bind(conversation=_identifier(info.conversation_id))
         try:
             name, agent = self._services.registry.resolve(connector, self._upgrade.admission.agents)
+            self._place = self._services.admission.admit(
+                key=self._upgrade.admission.key, organization=parameters.organization_id, agent=name, now=now
+            )
             plan = self._plan(agent, name, parameters)
-        except PlanError as error:
+        except (PlanError, NotAdmitted) as error:
+            self._leave()
             self._log.warning("call refused", code=error.code, detail=error.info)
             self._call.refuse("error", f"{error.code} {error.info}", now)
             return
@@ -348,6 +367,7 @@ class CallTask:
 
     def _free(self) -> None:
         """Leave nothing behind, whatever brought us here."""
+        self._leave()
         self._dropping = True  # There is nobody left to close the socket politely for.
         self._feed(self._genesys.receive_eof)
         self._finish(CallEnded(outcome="failed", reason=INTERNAL_ERROR, output_variables=self._last_variables))
@@ -356,6 +376,11 @@ class CallTask:
         self._backpressure.stop()
         for leg in self._legs.values():
             leg.link.close()
+
+    def _leave(self) -> None:
+        """Be counted no more."""
+        if self._place is not None:
+            self._place.release()
 
 
 class _Leg:

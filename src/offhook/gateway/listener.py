@@ -1,7 +1,8 @@
 """The call port on aiohttp: the only module that knows its server side.
 
 What reaches a call has passed a hardened HTTP parser, limits of size and time, and the decision about its key. Each
-connection is served by aiohttp's own task; nothing is queued between its parser and the call.
+connection is served by aiohttp's own task; nothing is queued between its parser and the call, and no connection keeps
+the event loop from the others, however fast it sends.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from typing import Any
 from aiohttp import HttpVersion11, WSMsgType, web
 
 from offhook.agents import ConnectorPath
+from offhook.gateway.acceptor import Acceptor, Handshake
 from offhook.gateway.audiohook_socket import AudioHookSocket
 from offhook.gateway.auth import Admission
 from offhook.httpsig import SignedRequest
@@ -27,6 +29,11 @@ READINESS_PATH = "/readyz"
 
 # Otherwise aiohttp tells its version, and Python's.
 _SERVER = {"Server": "offhook"}
+
+TURN = 16
+"""Messages of one socket that are taken in a row before others have their turn."""
+MAX_UNSENT_PONGS = 4_096
+"""Bytes that the peer has not read from which on its WebSocket pings are not answered."""
 
 _log = get_logger("offhook.gateway.listener")
 
@@ -43,6 +50,13 @@ class ListenerLimits:
     max_line_bytes: int = 8190
     """Longest request line, and longest header."""
     max_headers: int = 100
+    max_head_bytes: int = 32_768
+    """All of a request, up to its answer; Genesys sends less than two thousand."""
+    max_handshakes: int = 1024
+    """Connections at a time that are no call yet."""
+    max_handshakes_per_address: int = 256
+    max_sockets: int | None = None
+    """Calls at a time, and what is about to become or was one; None = any number."""
     max_message_bytes: int = 1_048_576 + 1024
     """Above what the AudioHook session takes: what is too large for it is answered there, in the protocol."""
     idle_ping: float = 30.0
@@ -63,6 +77,8 @@ class UpgradeRequest:
     organization_id: str | None
     correlation_id: str | None
     remote: str | None
+    retry_attempt: str | None = None
+    """`Audiohook-Retry-Attempt`: how often Genesys has tried before (audiohook.md §1.5)."""
 
 
 Admit = Callable[[SignedRequest, str | None], Awaitable[Admission | None]]
@@ -74,9 +90,21 @@ ServeCall = Callable[[UpgradeRequest, AudioHookSocket], Awaitable[None]]
 NotReady = Callable[[], str | None]
 """Says why no new calls are taken; None = they are."""
 
+TOO_MANY_SOCKETS = "too many connections"
+
 
 class Listener:
-    """Listens for calls and answers probes."""
+    """Listens for calls and answers probes.
+
+    Args:
+        base_path: path of the Base Connection URI.
+        admit: decides whether a request may be upgraded.
+        serve_call: carries the calls.
+        not_ready: what `/readyz` says.
+        closed: why upgrades are answered with 503; by default what `not_ready` says. A call that is upgraded can be
+            refused in the protocol, which Genesys understands better.
+        limits: bounds.
+    """
 
     def __init__(
         self,
@@ -85,52 +113,48 @@ class Listener:
         admit: Admit,
         serve_call: ServeCall,
         not_ready: NotReady,
+        closed: NotReady | None = None,
         limits: ListenerLimits | None = None,
     ) -> None:
         self._base_path = base_path.rstrip("/")
         self._admit = admit
         self._serve_call = serve_call
         self._not_ready = not_ready
+        self._closed = closed if closed is not None else not_ready
         self._limits = limits if limits is not None else ListenerLimits()
+        self._upgraded = 0
         self._server: web.Server | None = None
-        self._sockets: asyncio.Server | None = None
+        self._acceptor = Acceptor(
+            self._protocol,
+            max_handshakes=self._limits.max_handshakes,
+            max_handshakes_per_address=self._limits.max_handshakes_per_address,
+            tls_timeout=self._limits.head_timeout,
+        )
+
+    @property
+    def handshakes(self) -> int:
+        """Connections that are no call yet."""
+        return self._acceptor.handshakes
 
     async def start(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
         """Listen and return the port (of interest when `port` is 0); OSError when that cannot be."""
-        self._server = web.Server(
-            self._handle,
-            access_log=None,
-            logger=_silence,
-            # Until a request is complete the connection counts as idle, so this is also the deadline for its head.
-            keepalive_timeout=self._limits.head_timeout,
-            lingering_time=1.0,
-            max_line_size=self._limits.max_line_bytes,
-            max_field_size=self._limits.max_line_bytes,
-            max_headers=self._limits.max_headers,
-        )
-        self._sockets = await asyncio.get_running_loop().create_server(
-            self._server,
-            host,
-            port,
-            ssl=tls,
-            backlog=1024,
-            ssl_handshake_timeout=self._limits.head_timeout if tls else None,
-            ssl_shutdown_timeout=self._limits.close_timeout if tls else None,
-        )
-        bound: int = self._sockets.sockets[0].getsockname()[1]
-        return bound
+        self._server = web.Server(self._handle)
+        return await self._acceptor.start(host, port, tls=tls)
 
     def stop_listening(self) -> None:
         """Take no new connections; those that stand are not touched."""
-        if self._sockets is not None:
-            self._sockets.close()
+        self._acceptor.close()
 
     async def stop(self) -> None:
         """End what is left."""
-        self.stop_listening()
+        await self._acceptor.stop()
         if self._server is not None:
             self._server.pre_shutdown()
             await self._server.shutdown(timeout=self._limits.close_timeout)
+
+    def _protocol(self, handshake: Handshake) -> "_Connection":
+        assert self._server is not None  # noqa: S101 - there are no connections before `start`
+        return _Connection(self._server, handshake, self._limits)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -142,6 +166,9 @@ class Listener:
             return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        assert isinstance(connection, _Connection)  # noqa: S101 - `_protocol` makes no other
+        connection.request_began()
         target = request.raw_path
         if request.method not in ("GET", "HEAD"):
             return _answer(HTTPStatus.NOT_FOUND, "not found")
@@ -159,7 +186,7 @@ class Listener:
             )
             answer.headers["Upgrade"] = "websocket"
             return answer
-        return await self._upgrade(request, connector)
+        return await self._upgrade(request, connector, connection)
 
     def _readiness(self) -> web.Response:
         reason = self._not_ready()
@@ -168,12 +195,15 @@ class Listener:
         answer = {"ready": False, "reason": reason}
         return web.json_response(answer, status=HTTPStatus.SERVICE_UNAVAILABLE, headers=_SERVER)
 
-    async def _upgrade(self, request: web.BaseRequest, connector: ConnectorPath) -> web.StreamResponse:
+    async def _upgrade(
+        self, request: web.BaseRequest, connector: ConnectorPath, connection: "_Connection"
+    ) -> web.StreamResponse:
         websocket = web.WebSocketResponse(
             compress=False,
             max_msg_size=self._limits.max_message_bytes,
             heartbeat=self._limits.idle_ping,
             timeout=self._limits.close_timeout,
+            autoping=False,  # see `GenesysSocket.receive`
             # A send never waits: `GenesysSocket.unsent` is what a call looks at instead.
             writer_limit=1 << 62,
         )
@@ -187,7 +217,9 @@ class Listener:
         admission = await self._admit(signed, request.remote)
         if admission is None:
             return _answer(HTTPStatus.UNAUTHORIZED, "unauthorized")
-        reason = self._not_ready()
+        reason = self._closed()
+        if reason is None and self._limits.max_sockets is not None and self._upgraded >= self._limits.max_sockets:
+            reason = TOO_MANY_SOCKETS
         if reason is not None:
             return _answer(HTTPStatus.SERVICE_UNAVAILABLE, reason)
         transport = request.transport
@@ -195,7 +227,6 @@ class Listener:
             raise ConnectionResetError
         _bound_kernel_buffer(transport.get_extra_info("socket"), self._limits.unsent_in_kernel)
         websocket.headers.update(_SERVER)
-        await websocket.prepare(request)
         carrier = GenesysSocket(websocket, request)
         upgrade = UpgradeRequest(
             connector,
@@ -204,12 +235,68 @@ class Listener:
             organization_id=headers.get("audiohook-organization-id"),
             correlation_id=headers.get("audiohook-correlation-id"),
             remote=request.remote,
+            retry_attempt=headers.get("audiohook-retry-attempt"),
         )
+        self._upgraded += 1
         try:
+            await websocket.prepare(request)
+            connection.upgraded()
             await self._serve_call(upgrade, carrier)
         finally:
+            self._upgraded -= 1
             await carrier.close(1011)
         return websocket
+
+
+class _Connection(web.RequestHandler):
+    """A connection: while it is no call yet, what it may send is bounded."""
+
+    def __init__(self, server: web.Server, handshake: Handshake, limits: ListenerLimits) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # aiohttp allows it
+            logger=_silence,
+            # Until a request is complete the connection counts as idle, so this is also the deadline for its head.
+            keepalive_timeout=limits.head_timeout,
+            lingering_time=1.0,
+            max_line_size=limits.max_line_bytes,
+            max_field_size=limits.max_line_bytes,
+            max_headers=limits.max_headers,
+        )
+        self._handshake: Handshake | None = handshake
+        self._max_head = limits.max_head_bytes
+        self._head = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        assert isinstance(self._handshake, Handshake)  # noqa: S101 - it is new
+        self._handshake.transport = transport  # type: ignore[assignment]
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        self.upgraded()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come, and end a request that has no end."""
+        super().data_received(data)
+        # What follows the head of an upgrade, aiohttp bounds itself.
+        if self._handshake is not None and not self._upgraded:
+            self._head += len(data)
+            if self._head > self._max_head:
+                self._handshake.drop()
+
+    def request_began(self) -> None:
+        """Its head is complete; what comes from here on belongs to the next."""
+        self._head = 0
+
+    def upgraded(self) -> None:
+        """It is a call now: other bounds hold."""
+        handshake, self._handshake = self._handshake, None
+        if handshake is not None:
+            handshake.finish()
 
 
 class GenesysSocket:
@@ -218,14 +305,29 @@ class GenesysSocket:
     def __init__(self, websocket: web.WebSocketResponse, request: web.BaseRequest) -> None:
         self._websocket = websocket
         self._request = request
+        self._received = 0
 
     async def receive(self) -> str | bytes | None:
         """Return the next message; None once the socket is gone."""
-        message = await self._websocket.receive()
-        if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
-            data: str | bytes = message.data
-            return data
-        return None
+        while True:
+            self._received += 1
+            if self._received % TURN == 0:
+                # What has come already is handed out without waiting, so a peer that floods would keep the loop.
+                await asyncio.sleep(0)
+            message = await self._websocket.receive()
+            if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
+                data: str | bytes = message.data
+                return data
+            if message.type is WSMsgType.PING:
+                self._pong(message.data)
+            elif message.type is not WSMsgType.PONG:
+                return None
+
+    def _pong(self, data: bytes) -> None:
+        """Answer a ping, unless the peer does not read what it is sent: answers would pile up for it."""
+        if self.unsent <= MAX_UNSENT_PONGS:
+            with contextlib.suppress(ConnectionError):
+                _finish_now(self._websocket.pong(data))
 
     def send(self, message: str | bytes) -> None:
         """Write a message without waiting."""

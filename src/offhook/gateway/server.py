@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from offhook.agents import Agent, warm_session
-from offhook.config import Config, HostPort, KeyConfig, client_context, server_context
+from offhook.config import Config, HostPort, KeyConfig, LimitsConfig, client_context, server_context
+from offhook.gateway.admission import AdmissionControl, call_limits
 from offhook.gateway.audiohook_socket import AudioHookSocket
 from offhook.gateway.auth import AccessKey, Gate
 from offhook.gateway.call_task import CallServices, CallTask
@@ -19,6 +20,7 @@ from offhook.gateway.dialer import Dialer
 from offhook.gateway.link import LinkConnector
 from offhook.gateway.listener import Listener, ListenerLimits, UpgradeRequest
 from offhook.gateway.observer import CallObserver, Observers
+from offhook.gateway.overload import LagWatch, Overload
 from offhook.gateway.realtime_link import connect as connect_with_picows
 from offhook.gateway.warm_pool import WarmAgent
 from offhook.genesys import PlatformApi
@@ -31,6 +33,8 @@ DRAINED = "OH-GATE-03"
 
 LAST_WORDS = 15.0
 """Seconds that calls have for a clean end once the drain has lasted long enough."""
+SPARE_SOCKETS = 256
+"""Connections beyond `limits.max_calls` that may be upgraded, for calls that are refused or on their way out."""
 
 _log = get_logger("offhook.gateway.server")
 
@@ -58,7 +62,8 @@ class GatewayServer:
         listener_limits: ListenerLimits | None = None,
     ) -> None:
         self.config = config
-        gate = Gate((_access_key(key) for key in config.keys), public_url=config.dialled_url())
+        keys = (_access_key(name, key) for name, key in config.named_keys().items())
+        gate = Gate(keys, public_url=config.dialled_url())
         trust = client_context()
         self._tools = _tool_sets(config)
         self._dialer = Dialer(
@@ -77,19 +82,24 @@ class GatewayServer:
             genesys=PlatformApi(config.genesys.access(), tls=trust) if config.genesys is not None else None,
             tool_timeout=config.limits.tool_timeout,
         )
+        self.lag_watch = LagWatch(Overload(config.limits.max_lag))
+        self.admission = AdmissionControl(call_limits(config), overloaded=lambda: self.lag_watch.overload.overloaded)
         self._services = CallServices(
             registry=config.registry(),
             dialer=self._dialer,
             tools=self._tools,
             observers=Observers(observers),
             prices=config.price_list(),
+            admission=self.admission,
+            idle_timeout=config.limits.idle_timeout,
         )
         self._listener = Listener(
             base_path=config.base_path,
             admit=gate.admit,
             serve_call=self._serve_call,
             not_ready=self._not_ready,
-            limits=listener_limits,
+            closed=self._closed,
+            limits=listener_limits if listener_limits is not None else _listener_limits(config.limits),
         )
         self._calls: set[CallTask] = set()
         self._no_calls = asyncio.Event()
@@ -132,6 +142,7 @@ class GatewayServer:
             await self._close_tools()
             raise
         self._dialer.start()
+        self.lag_watch.start()
         _log.info("gateway started", port=self._port, agents=list(self.config.agents))
 
     async def drain(self, seconds: float | None = None) -> None:
@@ -155,6 +166,7 @@ class GatewayServer:
         self._draining = True
         await self._listener.stop()
         await self._dialer.close()
+        self.lag_watch.stop()
         await self._close_tools()
         _log.info("gateway stopped")
 
@@ -175,11 +187,10 @@ class GatewayServer:
             await self._resources.genesys.close()
 
     def _not_ready(self) -> str | None:
-        if self._draining:
-            return "draining"
-        if len(self._calls) >= self.config.limits.max_calls:
-            return "too many calls"
-        return None
+        return self._closed() or self.admission.not_ready()
+
+    def _closed(self) -> str | None:
+        return "draining" if self._draining else None
 
     async def _serve_call(self, upgrade: UpgradeRequest, socket: AudioHookSocket) -> None:
         call = CallTask(upgrade, socket, self._services)
@@ -218,11 +229,20 @@ def _warm_agents(config: Config, tools: Mapping[str, ToolSet]) -> dict[str, Warm
     }
 
 
-def _access_key(key: KeyConfig) -> AccessKey:
+def _access_key(name: str, key: KeyConfig) -> AccessKey:
     return AccessKey(
         key.key(),
         organizations=None if key.organizations is None else frozenset(str(one).lower() for one in key.organizations),
         agents=None if key.agents is None else frozenset(key.agents),
+        name=name,
+    )
+
+
+def _listener_limits(limits: LimitsConfig) -> ListenerLimits:
+    return ListenerLimits(
+        max_sockets=limits.max_calls + SPARE_SOCKETS if limits.max_sockets is None else limits.max_sockets,
+        max_handshakes=limits.max_handshakes,
+        max_handshakes_per_address=limits.max_handshakes_per_address,
     )
 
 

@@ -219,6 +219,15 @@ def test_deep_nesting_is_refused_before_it_is_parsed() -> None:
     assert refused(decode_client_message, head + '{"a":' * 64 + "1" + "}" * 65).code == "OH-HOOK-14"
     flat = head + '{"a":[' + ",".join(["{}"] * 100) + r'],"b":"[[[[\"[[["}}'
     assert isinstance(decode_client_message(flat), m.Ping)
+    assert isinstance(decode_client_message(head + "[" * 63 + "]" * 63 + "}"), m.Ping)
+    assert refused(decode_client_message, head + "[" * 64 + "]" * 64 + "}").code == "OH-HOOK-14"
+
+
+@pytest.mark.parametrize("tail", ['"', '"' + '\\"' * 32_000, '"' + "\\\\" * 16_000 + "\\", '"a' * 15_000, '"\\'])
+def test_depth_behind_texts_without_end(tail: str) -> None:
+    """Each of these was once scanned again from every quote in it."""
+    assert refused(decode_client_message, "[" * 65 + tail).code == "OH-HOOK-14"
+    assert refused(decode_client_message, "{}" * 65 + tail).code == "OH-HOOK-01"
 
 
 def test_unknown_types_are_kept_apart() -> None:

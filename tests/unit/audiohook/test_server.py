@@ -401,6 +401,17 @@ def test_a_429_slows_down_what_can_wait(call: RawGenesys) -> None:
     assert [message["type"] for message in call.heard()] == ["pong", "event", "pong"]
 
 
+def test_several_429s_add_up_to_the_last_that_ends(call: RawGenesys) -> None:
+    for at, wait in ((10.0, "PT2S"), (10.5, "PT5S"), (11.0, "PT1S"), (12.0, "PT400S")):
+        call.say("error", {"code": 429, "message": "", "retryAfter": wait}, now=at)
+        call.say("ping", now=at)
+    assert [message["type"] for message in call.heard()] == ["pong"] * 4
+    assert call.session.audio_ready_at(12.0) == 42.0  # nobody waits longer than 30 s for a word
+    call.say("error", {"code": 429, "message": "", "retryAfter": "PT1S"}, now=41.5)
+    assert not call.session.send_audio(b"\xff", 42.4)
+    assert call.session.send_audio(b"\xff", 42.5)
+
+
 # --- what we send ----------------------------------------------------------------------------------------------------
 
 
@@ -591,6 +602,37 @@ def test_a_flood_ends_the_session(call: RawGenesys) -> None:
     violated(call, events, "OH-HOOK-11")
     assert call.say("ping", now=0.0) == []
     assert call.say("close", now=1.0) == [CloseReceived("end")]
+
+
+def test_audio_far_faster_than_real_time_ends_the_session(call: RawGenesys) -> None:
+    second = b"\xff" * 8000
+    for _ in range(150):  # a catch-up
+        call.session.receive_audio(second, 0.0)
+    assert len(call.session.events()) == 150
+    for at in range(100):  # as fast again as it is spoken
+        call.session.receive_audio(second * 2, 1.0 + at)
+    assert len(call.session.events()) == 100
+    call.session.receive_audio(second, 100.0)
+    violated(call, call.session.events(), "OH-HOOK-11")
+    call.session.receive_audio(second, 200.0)
+    assert call.session.events() == []
+
+
+def test_empty_audio_messages_have_an_end_too(call: RawGenesys) -> None:
+    for _ in range(15_000):
+        call.session.receive_audio(b"", 0.0)
+    assert call.session.events() == []
+    call.session.receive_audio(b"", 0.0)
+    violated(call, call.session.events(), "OH-HOOK-11")
+
+
+def test_frames_of_any_size_may_come_in_real_time(call: RawGenesys) -> None:
+    for size in (40, 160, 1600, 8000):
+        began = call.session.position
+        for number in range(120_000 // size):
+            call.session.receive_audio(b"\xff" * size, began / 8000 + number * size / 8000)
+    assert not [event for event in call.session.events() if isinstance(event, ProtocolViolated)]
+    assert call.session.position == 480_000
 
 
 # --- time ------------------------------------------------------------------------------------------------------------

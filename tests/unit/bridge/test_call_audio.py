@@ -133,6 +133,24 @@ def test_429_stops_audio_and_nothing_is_lost() -> None:
     assert harness.playback.most_unplayed <= 8000
 
 
+def test_one_429_after_another() -> None:
+    harness = Harness(plan()).talking()
+    audio = speech(6000)
+    harness.ai.says(audio)
+    harness.advance(1)
+    packets = len(harness.packets)
+    for _ in range(4):
+        harness.genesys("error", code=429, message="slower", retryAfter="PT1S")
+        harness.genesys("ping")
+        assert harness.texts[-1][1]["type"] == "pong"
+        harness.advance(0.9)
+    assert len(harness.packets) == packets
+    harness.advance(10)
+    assert harness.audio == audio
+    assert harness.playback.most_unplayed <= 8000
+    assert within_budget([at for at, _ in harness.packets])
+
+
 def test_a_full_socket_stops_audio_only() -> None:
     harness = Harness(plan()).talking()
     audio = speech(3000)

@@ -247,6 +247,28 @@ def test_errors(text: str, expected: list[str]) -> None:
     assert lines(text) == expected
 
 
+def test_names_and_limits_of_keys() -> None:
+    text = """\
+keys: [{id: a, name: europe}, {id: b, limits: {max_calls: 5}}, {id: c}]
+agents: {a: {mode: listen}}
+"""
+    named = parse(text).config.named_keys()
+    assert [(name, key.limits.max_calls) for name, key in named.items()] == [
+        ("europe", None),
+        ("keys[1]", 5),
+        ("keys[2]", None),
+    ]
+    assert lines(
+        """\
+keys: [{id: a, name: europe}, {id: b, name: europe}, {id: c, name: "keys[1]"}]
+agents: {a: {mode: listen}}
+"""
+    ) == [
+        "x.yaml:1:45: OH-CONF-08 keys[1].name: another key has the same name",
+        "x.yaml:1:68: OH-CONF-08 keys[2].name: should match pattern '^[0-9A-Za-z_-]{1,40}$'",
+    ]
+
+
 def test_python_tools_say_where_they_are_wrong() -> None:
     text = """\
 agents:

@@ -70,8 +70,9 @@ async def test_a_signed_request_is_let_in_at_once() -> None:
 
 
 async def test_a_key_without_secret_lets_unsigned_requests_in() -> None:
-    door = gate(AccessKey(Key("the-api-key"), agents=frozenset({"support"})))
-    assert await door.admit(request(headers())) == Admission(signed=False, agents=frozenset({"support"}))
+    door = gate(AccessKey(Key("the-api-key"), agents=frozenset({"support"}), name="europe"))
+    expected = Admission(signed=False, agents=frozenset({"support"}), key="europe")
+    assert await door.admit(request(headers())) == expected
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from offhook.audiohook import ClientSession, Participant, ServerSession
 from offhook.audiohook import server_link as audiohook_server_link
 from offhook.bridge import Call, CallEnded, RecordMoment, Turn
 from offhook.gateway import backpressure
+from offhook.gateway.admission import PROCESS, AdmissionControl, CallLimit, CallLimits, Scope
 from offhook.gateway.auth import Admission
 from offhook.gateway.call_task import INTERNAL_ERROR, SOCKET_STUCK, CallServices, CallTask
 from offhook.gateway.link import DialledLink, RealtimeLink, refused_with
@@ -35,7 +36,12 @@ class World:
     """A call between a fake Genesys and a fake Realtime leg."""
 
     def __init__(
-        self, connector: str = "support", *, dial: Callable[[], Awaitable[RealtimeLink]] | None = None
+        self,
+        connector: str = "support",
+        *,
+        dial: Callable[[], Awaitable[RealtimeLink]] | None = None,
+        limits: CallLimits | None = None,
+        idle_timeout: float | None = None,
     ) -> None:
         self.changes = Changes()
         self.until = self.changes.until
@@ -50,10 +56,17 @@ class World:
         self.genesys = ClientSession(session_id=SESSION, organization_id=ORGANIZATION, conversation_id=CONVERSATION)
         self.heard: list[audiohook.ClientEvent] = []
         self._taken = 0
-        services = CallServices(registry=AgentRegistry(AGENTS), dialer=self, observers=Observers([self]), tools={})
-        upgrade = UpgradeRequest(
-            ConnectorPath(connector), Admission(signed=True), SESSION, ORGANIZATION, "e160e428", "192.0.2.1"
+        self.admission = AdmissionControl(limits)
+        services = CallServices(
+            registry=AgentRegistry(AGENTS),
+            dialer=self,
+            observers=Observers([self]),
+            tools={},
+            admission=self.admission,
+            idle_timeout=idle_timeout,
         )
+        who = Admission(signed=True, key="europe")
+        upgrade = UpgradeRequest(ConnectorPath(connector), who, SESSION, ORGANIZATION, "e160e428", "192.0.2.1", "2")
         self.task = CallTask(upgrade, self.socket, services)
         self.running = asyncio.ensure_future(self.task.run())
 
@@ -114,6 +127,7 @@ class World:
         (ended,) = self.ended
         assert self.task._timer is None or self.task._timer.cancelled()
         assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert self.admission.counts() == {}
         if self.dialled and self._dial is None:
             assert self.link.closed.is_set()
         return ended
@@ -399,7 +413,8 @@ async def test_a_socket_that_stays_full_is_given_up(monkeypatch: pytest.MonkeyPa
     with capture_logs() as logs:
         world.genesys.send_update("de-DE", time.monotonic())
         world.say()
-        assert (await world.finish()).reason == "socket_lost"
+        ended = await world.finish()
+    assert (ended.outcome, ended.reason) == ("failed", SOCKET_STUCK)
     assert world.socket.aborted
     assert SOCKET_STUCK in [line.get("code") for line in logs]
 
@@ -422,7 +437,177 @@ async def test_the_log_has_identifiers_and_nothing_else() -> None:
         world.socket.incoming.put_nowait(None)
         await world.finish()
     began, accepted, connected, ended = (line for line in logs if line["log_level"] != "debug")
+    assert (began["key"], began["retry"]) == ("europe", "2")
     assert began["call"] == accepted["call"] == connected["call"] == world.task.info.call_id
     assert accepted["conversation"] == ended["conversation"] == CONVERSATION
     assert ANI not in str(logs)
     assert "Eva" not in str(logs)
+
+
+# Limits.
+
+
+async def test_a_call_is_counted_from_open_to_the_end_of_its_socket() -> None:
+    world = World()
+    assert world.admission.counts() == {}
+    await talking(world)
+    assert world.admission.counts() == {
+        PROCESS: 1,
+        Scope("key", "europe"): 1,
+        Scope("organization", ORGANIZATION): 1,
+        Scope("agent", "support"): 1,
+    }
+    world.hang_up()
+    await world.until(lambda: world.has_heard(audiohook.ClosedReceived))
+    assert world.admission.calls == 1
+    world.socket.incoming.put_nowait(None)
+    await world.finish()
+
+
+async def test_a_call_beyond_a_limit_ends_in_the_protocol_with_complete_variables() -> None:
+    world = World(limits=CallLimits(keys={"europe": CallLimit(max_calls=1)}))
+    standing = world.admission.admit(key="europe", organization=ORGANIZATION, agent="support", now=0.0)
+    with capture_logs() as logs:
+        world.open()
+        event = await world.disconnected()
+        assert world.admission.calls == 1
+        standing.release()
+        ended = await world.finish()
+    assert (event.reason, event.info) == ("error", "OH-LIMIT-02 the API key has its 1 calls")
+    assert event.output_variables == ended.output_variables
+    assert {"OFFHOOK_OUTCOME": "failed", "OFFHOOK_REASON": "OH-LIMIT-02"}.items() <= event.output_variables.items()
+    assert set(event.output_variables) == {
+        "OFFHOOK_CALL_ID",
+        "OFFHOOK_OUTCOME",
+        "OFFHOOK_REASON",
+        "OFFHOOK_SUMMARY",
+        "OFFHOOK_DURATION_S",
+        "OFFHOOK_COST_USD",
+    }
+    assert (ended.outcome, ended.reason) == ("failed", "OH-LIMIT-02")
+    assert world.dialled == []
+    assert [line["code"] for line in logs if line["event"] == "call refused"] == ["OH-LIMIT-02"]
+
+
+async def test_a_call_that_cannot_be_planned_is_not_counted() -> None:
+    world = World("needy")
+    world.open()
+    await world.until(lambda: world.has_heard(audiohook.DisconnectReceived))
+    assert world.admission.counts() == {}, "though its socket still stands"
+    await world.disconnected()
+    await world.finish()
+
+
+async def test_a_connection_probe_is_not_counted() -> None:
+    world = World(limits=CallLimits(process=CallLimit(max_calls=1)))
+    standing = world.admission.admit(key="", organization="", agent="", now=0.0)
+    world.genesys = ClientSession(session_id=SESSION, organization_id=ORGANIZATION, conversation_id=audiohook.NIL_UUID)
+    world.genesys.send_open(time.monotonic())
+    world.say()
+    await world.until(lambda: world.has_heard(audiohook.OpenedReceived))
+    assert world.admission.calls == 1
+    standing.release()
+    world.socket.incoming.put_nowait(None)
+    await world.finish()
+
+
+async def _gone(world: World) -> None:
+    world.socket.incoming.put_nowait(None)
+
+
+async def _hung_up(world: World) -> None:
+    world.hang_up()
+    world.socket.incoming.put_nowait(None)
+
+
+async def _drained(world: World) -> None:
+    world.task.drain(0.0)
+    await world.disconnected()
+
+
+async def _cut(world: World) -> None:
+    world.task.cut("limit", "test", "OH-GATE-03 test")
+    await world.disconnected()
+
+
+async def _violated(world: World) -> None:
+    world.socket.incoming.put_nowait("{}")
+    await world.disconnected()
+
+
+async def _ai_lost(world: World) -> None:
+    async def refuse() -> RealtimeLink:
+        raise refused_with(401)
+
+    assert world.link.receiver is not None
+    world.dial_with(refuse)
+    world.link.receiver.on_lost(1006, "gone")
+    await world.disconnected()
+
+
+async def _faulty(world: World) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    world.task._call.receive_audio = fail  # type: ignore[method-assign, assignment]
+    world.socket.incoming.put_nowait(b"\xff" * 160)
+    await world.disconnected()
+
+
+async def _faulty_all_over(world: World) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    for part in (world.task._call, world.task._call.audiohook):
+        part.receive_eof = fail  # type: ignore[method-assign]
+        part.receive_audio = fail  # type: ignore[method-assign]
+    world.task._call.audiohook.send_disconnect = fail  # type: ignore[method-assign, assignment]
+    world.socket.incoming.put_nowait(b"\xff" * 160)
+
+
+async def _cancelled(world: World) -> None:
+    world.running.cancel()
+
+
+async def _stuck(world: World) -> None:
+    world.socket.unsent = backpressure.TOO_FULL + 1
+    world.genesys.send_update("de-DE", time.monotonic())
+    world.say()
+
+
+WAYS_TO_END = (
+    _gone, _hung_up, _drained, _cut, _violated, _ai_lost, _faulty, _faulty_all_over, _cancelled, _stuck
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("end", WAYS_TO_END, ids=lambda end: end.__name__.strip("_"))
+@pytest.mark.parametrize("opened", [False, True], ids=["connecting", "talking"])
+async def test_however_a_call_ends_it_is_counted_no_more(
+    end: Callable[[World], Awaitable[None]], opened: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backpressure, "LOOK_EVERY", 0.001)
+    world = World()
+    if opened or end is _ai_lost:
+        await talking(world)
+    else:
+        world.open()
+        await world.until(lambda: world.has_heard(audiohook.OpenedReceived))
+    assert world.admission.calls == 1
+    await end(world)
+    async with asyncio.timeout(5):
+        await asyncio.wait([world.running])
+    assert world.admission.counts() == {}
+    assert len(world.ended) == 1
+
+
+async def test_a_genesys_that_is_silent_for_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audiohook_server_link, "CLOSE_TIMEOUT", 0.02)
+    world = World(idle_timeout=0.05)
+    await talking(world)
+    ended = await world.finish()  # nobody answers the disconnect
+    assert (ended.outcome, ended.reason) == ("failed", "OH-HOOK-15")
+    disconnect = json.loads(world.socket.sent[-1])
+    assert disconnect["parameters"]["info"].startswith("OH-HOOK-15")
+    assert disconnect["parameters"]["outputVariables"]["OFFHOOK_REASON"] == "OH-HOOK-15"
+    assert world.link.closed.is_set()
+    assert world.socket.closed_with == 1000
