@@ -16,6 +16,9 @@ PONG_TIMEOUT: Final = 2.5
 CLOSE_TIMEOUT: Final = 1.0
 """Seconds that the peer has to answer our close frame before its socket is dropped."""
 
+GONE_TIMEOUT: Final = 3.0
+"""Seconds that sockets have to be gone, all together, when nothing else is left to do."""
+
 ABNORMAL_CLOSURE: Final = 1006
 """RFC 6455: the connection ended without a close frame."""
 
@@ -216,9 +219,9 @@ class ClosingLinks:
         self._own(asyncio.ensure_future(_discard(attempt)))
 
     async def wait(self) -> None:
-        """Return when all of them are gone."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        """Return when all of them are gone, or after `GONE_TIMEOUT`."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=GONE_TIMEOUT)
 
     def _own(self, task: "asyncio.Task[None]") -> None:
         self._tasks.add(task)

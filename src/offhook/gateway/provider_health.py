@@ -2,7 +2,8 @@
 
 A provider that *fails* (it cannot be reached, is overloaded, loses our calls) rests for a while, and then one call
 tries it. One that *refuses* us (key, quota, model, request) does so for whom it told so: a model or a setting of one
-agent may be all that is wrong, and the other agents go on with it.
+agent may be all that is wrong, and the other agents go on with it. What refuses one call must not end all others, so a
+provider that takes an agent's sessions has credit for that agent: while it lasts, a refusal counts as a failure.
 """
 
 from typing import Literal
@@ -18,6 +19,9 @@ REST = 30.0
 
 REFUSED_REST = 60.0
 """Seconds after a refusal: time does not heal it, but an operator may, at the provider's."""
+
+MAX_CREDIT = 3
+"""Refusals that a provider may be forgiven: as many as it has taken sessions, up to this."""
 
 State = Literal["ok", "resting", "unusable"]
 
@@ -36,6 +40,8 @@ class ProviderHealth:
         self._breaker = Breaker(MAX_FAILURES, REST)
         self._refusals: dict[str, Breaker] = {}
         """By agent; "" = for all of them."""
+        self._credit: dict[str, int] = {}
+        """By agent."""
         self._refused = False
         """Its last word was a refusal."""
         self.failing = False
@@ -74,6 +80,7 @@ class ProviderHealth:
         self.failing = self._refused = False
         self._breaker.record_success()
         self._forgive(agent)
+        self._credit[agent] = min(MAX_CREDIT, self._credit.get(agent, 0) + 1)
         if before != "ok":
             _log.info("provider works again", provider=self._provider)
 
@@ -88,6 +95,10 @@ class ProviderHealth:
 
     def refused(self, agent: str, code: str, detail: str, now: float) -> None:
         """It refused an agent's session, or all with agent "": the same attempt will fail again."""
+        self._credit[agent] = max(0, self._credit.get(agent, 0) - 1)
+        if self._credit[agent]:
+            self.failed(agent, code, detail, now)
+            return
         self._refused = True
         self._breaker.record_success()  # it answers
         if self._refusals.setdefault(agent, Breaker(1, REFUSED_REST)).record_failure(now):

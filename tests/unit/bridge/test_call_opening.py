@@ -78,7 +78,11 @@ def test_a_warm_session_that_is_not_confirmed_is_refused() -> None:
         created=b'{"type": "session.created", "event_id": "e", "session": {"type": "realtime", "id": "s"}}'
     )
     harness.advance(11)
-    assert harness.variables["OFFHOOK_REASON"] == "OH-RT-03"
+    assert [(report.verdict, report.code) for report in harness.of(ReportRealtime)] == [
+        ("ready", ""),
+        ("failed", "OH-RT-03"),
+    ]
+    assert [connect.leg for connect in harness.of(ConnectRealtime)] == [1, 2]
 
 
 def test_pong_at_once_while_connecting_and_while_talking() -> None:

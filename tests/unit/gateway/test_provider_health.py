@@ -1,7 +1,7 @@
 import hypothesis.strategies as st
 from hypothesis import given
 
-from offhook.gateway.provider_health import MAX_FAILURES, REFUSED_REST, REST, ProviderHealth
+from offhook.gateway.provider_health import MAX_CREDIT, MAX_FAILURES, REFUSED_REST, REST, ProviderHealth
 
 AGENTS = ("support", "sales", "")
 
@@ -14,10 +14,16 @@ class Model:
         self.failed_at = self.tried_at = float("-inf")
         self.refused: dict[str, float] = {}
         """When each agent was refused or, after that, tried."""
+        self.credit = dict.fromkeys(AGENTS, 0)
 
     def happen(self, what: str, agent: str, now: float) -> None:
+        if what == "refused":
+            self.credit[agent] = max(0, self.credit[agent] - 1)
+            if self.credit[agent] > 0:
+                what = "failed"
         if what == "ready":
             self.in_a_row = 0
+            self.credit[agent] = min(MAX_CREDIT, self.credit[agent] + 1)
         elif what == "failed":
             self.in_a_row += 1
             self.failed_at = now
@@ -47,7 +53,7 @@ class Model:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["ready", "failed", "failed", "refused", "admit", "admit"]),
+            st.sampled_from(["ready", "ready", "failed", "failed", "refused", "refused", "admit", "admit"]),
             st.sampled_from(AGENTS),
             st.sampled_from([0.0, 1.0, 10.0, REST, REFUSED_REST]),
         ),
@@ -108,3 +114,18 @@ def test_its_status_is_its_last_word() -> None:
         ("resting", "unusable"),
         ("unusable", "unusable"),
     ]
+
+
+def test_one_call_that_is_refused_does_not_end_all_others() -> None:
+    health = ProviderHealth("a")
+    for _ in range(10):
+        health.ready("support")
+    health.refused("support", "OH-CALL-06", "", 0.0)
+    assert (health.state("support"), health.status) == ("ok", "ok")
+    health.ready("support")
+    for refusal in range(MAX_CREDIT):
+        assert health.state("support") == "ok", refusal
+        health.refused("support", "OH-RT-07", "", 1.0)
+    assert (health.state("support"), health.status) == ("unusable", "unusable")
+    assert not health.admit("support", 1.0)
+    assert health.admit("sales", 1.0)
