@@ -46,8 +46,8 @@ They may be used in every value.
 
 `--set key.path=value` is stronger than the file: `--set agents.support.speed=1.2`. A number picks an entry of a list,
 the one after the last adds one: `--set keys.0.id=abc`. The value is text unless it is `true`, `false`, `null`, or YAML
-in brackets or quotes: `--set 'keys.0.agents=[support]'`. `--listen` and `--admin` of `offhook serve` are short for
-`--set listen=…` and `--set admin=…`.
+in brackets or quotes: `--set 'keys.0.agents=[support]'`. `--listen`, `--admin` and `--workers` of `offhook serve` are
+short for `--set listen=…` and so on.
 """
 
 #: Meanings of settings that the schema does not describe, by name of the model and the setting.

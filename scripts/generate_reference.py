@@ -24,7 +24,7 @@ from offhook.audiohook.codec import MAX_BINARY_BYTES, MAX_TEXT_BYTES
 from offhook.bridge import moments, playout
 from offhook.bridge import state as call_state
 from offhook.cli import main as cli
-from offhook.gateway import auth, listener
+from offhook.gateway import auth, listener, server
 from offhook.realtime import state as realtime_state
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
@@ -193,16 +193,19 @@ When the caller hangs up there is no `disconnect`, so the flow gets none.
 | `OFFHOOK_TARGET` | whom the agent wants the caller connected with; only after `escalate` with a target |
 
 The `reason` of `disconnect` is `completed` once `opened` was sent, whatever the outcome, so that the flow takes its
-Success path. It is `error` for a call that was refused ([OH-CALL-01](errors.md#oh-call-01) to 05), for a broken rule of
-the protocol (`OH-HOOK`) and for a fault of offhook ([OH-GATE-01](errors.md#oh-gate-01)); the last two carry no output
-variables. It is `unauthorized` for [OH-HOOK-10](errors.md#oh-hook-10) only.
+Success path. It is `error` for a call that was refused ([OH-CALL-01](errors.md#oh-call-01) to 05), for one that came
+while the gateway was draining ([OH-GATE-10](errors.md#oh-gate-10)), for a broken rule of the protocol (`OH-HOOK`) and
+for a fault of offhook ([OH-GATE-01](errors.md#oh-gate-01)); the last two carry no output variables. It is
+`unauthorized` for [OH-HOOK-10](errors.md#oh-hook-10) only.
 
 ## The call port
 
 | request | answer |
 |---|---|
-| `GET {{base_path}}[/connector-id…][?query]` with an upgrade | 101; 401 after {auth.REFUSAL_DELAY:g} s; 503 while \
-draining, or with `limits.max_calls` calls |
+| `GET {{base_path}}[/connector-id…][?query]` with an upgrade | 101; 401 after {auth.REFUSAL_DELAY:g} s; 503 with \
+`limits.max_calls` calls |
+| the same while draining | 101, and `disconnect` with reason `error` in answer to `open` \
+([OH-GATE-10](errors.md#oh-gate-10)); 503 with {server.MAX_TURNED_AWAY} of these, and once the calls are cut |
 | the same without an upgrade | 426 |
 | `GET {listener.HEALTH_PATH}` | 200 while the process lives |
 | `GET {listener.READINESS_PATH}` | 200 when new calls are taken, 503 while draining or full |

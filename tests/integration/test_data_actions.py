@@ -55,7 +55,7 @@ async def test_a_call_runs_a_data_action(caplog: pytest.LogCaptureFixture) -> No
             world(SCRIPT, agents={"support": agent()}, genesys=section(genesys)) as there,
         ):
             async with asyncio.timeout(10):
-                (tools,) = there.server._services.tools.values()
+                (tools,) = there.server._generation.services.tools.values()
                 while not tools.tools:  # noqa: ASYNC110 - there is no event for it
                     await asyncio.sleep(0.005)
             await there.call(ASKED)

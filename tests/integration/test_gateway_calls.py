@@ -186,8 +186,9 @@ async def test_draining_waits_for_calls_and_takes_no_new_ones() -> None:
         await asyncio.sleep(0)
         assert (await running.get("/readyz"))[0] == 503
         assert (await running.get("/healthz"))[0] == 200
-        with pytest.raises(DialFailed, match="503"):
-            await running.call()
+        turned_away = await running.call()
+        assert (turned_away.ended_by, turned_away.reason) == ("agent", "error")
+        assert turned_away.info.startswith("OH-GATE-10")
         assert (await talking).failures == ()
         async with asyncio.timeout(5):
             await draining

@@ -13,7 +13,7 @@ from offhook.config.schema import (
     TlsConfig,
     WarmConfig,
 )
-from offhook.config.tls import client_context, server_context
+from offhook.config.tls import client_context, load_certificate, server_context
 
 __all__ = [
     "DEFAULT_FILE",
@@ -31,6 +31,7 @@ __all__ = [
     "TlsConfig",
     "WarmConfig",
     "client_context",
+    "load_certificate",
     "load_config",
     "parse_config",
     "server_context",

@@ -347,6 +347,9 @@ class Config(Settings):
         default={}, description="What transcription models cost, likewise."
     )
     tls: TlsConfig | None = Field(default=None, description="TLS on the call port; usually the load balancer's job.")
+    workers: int = Field(
+        default=1, ge=1, le=64, description="Processes that carry calls, on one call port; `max_calls` counts all."
+    )
     limits: LimitsConfig = Field(default=LimitsConfig(), description="Bounds.")
     log: LogConfig = Field(default=LogConfig(), description="What is logged.")
 

@@ -26,6 +26,12 @@ def server_context(tls: TlsConfig, setting: str) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     # A client that asks for one handshake after the other costs much and pays nothing.
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    load_certificate(context, tls, setting)
+    return context
+
+
+def load_certificate(context: ssl.SSLContext, tls: TlsConfig, setting: str) -> None:
+    """Read certificate and key into a context, which uses them from its next connection on; as `server_context`."""
     for name, path in (("cert", tls.cert), ("key", tls.key)):
         try:
             with Path(path).open("rb"):
@@ -38,7 +44,6 @@ def server_context(tls: TlsConfig, setting: str) -> ssl.SSLContext:
     except ssl.SSLError as error:
         why = "they do not belong together" if error.reason == "KEY_VALUES_MISMATCH" else "no PEM, or an encrypted key"
         raise _unusable(setting, why) from error
-    return context
 
 
 def client_context() -> ssl.SSLContext:

@@ -10,9 +10,10 @@ down and not the calls.
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from offhook.telemetry.logging import get_logger
@@ -95,18 +96,22 @@ class Acceptor:
         self._by_network: dict[str, dict[Handshake, None]] = {}
         self._dropped = 0
         self._log_at = 0.0
+        self.idle = asyncio.Event()
+        """Set while there is no connection that is no call yet."""
+        self.idle.set()
 
     @property
     def handshakes(self) -> int:
         """Connections that are no call yet."""
         return len(self._handshakes)
 
-    async def start(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
-        """Listen and return the port; OSError when that cannot be."""
+    def start(self, listening: Sequence[socket.socket], *, tls: ssl.SSLContext | None = None) -> int:
+        """Begin to accept on sockets that listen, which are ours from now on; return the port of the first."""
         self._tls = tls
-        self._listening = await _listen(host, port)
-        for listening in self._listening:
-            self._watch(listening)
+        self._listening = list(listening)
+        for one in self._listening:
+            one.setblocking(False)
+            self._watch(one)
         bound: int = self._listening[0].getsockname()[1]
         return bound
 
@@ -154,6 +159,7 @@ class Acceptor:
             self._drop(next(iter(self._handshakes)))
         handshake = Handshake(network, self._finished)
         self._handshakes[handshake] = None
+        self.idle.clear()
         self._by_network.setdefault(network, {})[handshake] = None
         handshake.task = asyncio.create_task(self._set_up(handshake, connection))
         handshake.task.add_done_callback(lambda _: _set_up_ended(handshake, connection))
@@ -164,6 +170,8 @@ class Acceptor:
         del neighbours[handshake]
         if not neighbours:
             del self._by_network[handshake.network]
+        if not self._handshakes:
+            self.idle.set()
 
     def _drop(self, handshake: Handshake) -> None:
         handshake.drop()
@@ -199,21 +207,21 @@ def _set_up_ended(handshake: Handshake, connection: socket.socket) -> None:
         connection.close()  # also when its task was dropped before it began
 
 
-async def _listen(host: str, port: int) -> list[socket.socket]:
-    """Return a listening socket for each address of a host."""
-    found = await asyncio.get_running_loop().getaddrinfo(
-        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Return sockets that listen on all addresses of a name, with one port; OSError when that cannot be."""
+    places = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     sockets: list[socket.socket] = []
-    try:
-        for family, _, _, _, address in dict.fromkeys(found):
-            listening = socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=False)
-            listening.setblocking(False)
-            sockets.append(listening)
-    except OSError:
-        for listening in sockets:
-            listening.close()
-        raise
+    with contextlib.ExitStack() as stack:
+        for family, _, _, _, place in dict.fromkeys(places):
+            one = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            one.bind((place[0], port, *place[2:]))
+            port = one.getsockname()[1]
+            one.listen(BACKLOG)
+            sockets.append(one)
+        stack.pop_all()
     return sockets
 
 

@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from offhook.httpsig import Key, KeyRing, NonceCache, NonceMemory, PublicUrl, Refused, SignedRequest, Verifier
+from offhook.gateway.nonces import Nonces, NoncesUnknown, OwnNonces
+from offhook.httpsig import Key, KeyRing, PublicUrl, RefusalReason, Refused, SignedRequest, Verified, Verifier
 from offhook.telemetry.logging import get_logger
 
 REFUSAL_DELAY = 0.5
 """Seconds that a refusal takes at least."""
 
 ORGANIZATION_NOT_ALLOWED = "OH-AUTH-12"
+NONCES_UNKNOWN = "OH-AUTH-15"
 
 _log = get_logger("offhook.gateway.auth")
 
@@ -60,19 +62,19 @@ class Gate:
         keys: Iterable[AccessKey],
         *,
         public_url: PublicUrl | None = None,
-        nonces: NonceCache | None = None,
+        nonces: Nonces | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._limits = {access.key.id: access for access in keys}
         self._keys = KeyRing(access.key for access in self._limits.values())
         self._verifier = Verifier(public_url=public_url)
-        self._nonces = nonces if nonces is not None else NonceMemory(ttl=self._verifier.replay_window)
+        self._nonces = nonces if nonces is not None else OwnNonces()
         self._clock = clock
 
     async def admit(self, request: SignedRequest, remote: str | None = None) -> Admission | None:
         """Decide about a request; None = refuse it, now that the delay is over. Others are not held up meanwhile."""
         began = time.monotonic()
-        decision = self._decide(request)
+        decision = await self._decide(request)
         if isinstance(decision, Admission):
             return decision
         code, detail = decision
@@ -80,12 +82,24 @@ class Gate:
         await asyncio.sleep(REFUSAL_DELAY - (time.monotonic() - began))
         return None
 
-    def _decide(self, request: SignedRequest) -> Admission | tuple[str, str]:
-        verified = self._verifier.verify(request, self._keys, self._nonces, self._clock())
+    async def _decide(self, request: SignedRequest) -> Admission | tuple[str, str]:
+        now = self._clock()
+        verified = self._verifier.verify(request, self._keys, None, now)
         if isinstance(verified, Refused):
             return verified.reason.code, verified.detail
+        try:
+            fresh = await self._is_fresh(verified, now)
+        except NoncesUnknown as error:
+            # To let it in could let somebody in twice.
+            return NONCES_UNKNOWN, str(error)
+        if not fresh:
+            return RefusalReason.REPLAYED.code, "the nonce was used before"
         access = self._limits[verified.key_id]
         organization = request.headers.get("audiohook-organization-id", "").lower()
         if access.organizations is not None and organization not in access.organizations:
             return ORGANIZATION_NOT_ALLOWED, "the key is not for this organization"
         return Admission(verified.signed, access.agents, access.name)
+
+    async def _is_fresh(self, verified: Verified, now: float) -> bool:
+        """Ask last of all, so that only good signatures use up memory, and a bad one does not use up a good nonce."""
+        return verified.nonce is None or await self._nonces.remember(verified.key_id, verified.nonce, now)

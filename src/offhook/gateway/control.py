@@ -4,6 +4,8 @@ from typing import Protocol
 
 import msgspec
 
+from offhook.gateway.scoreboard import Scoreboard
+
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One process that carries calls."""
@@ -42,6 +44,15 @@ class ReloadOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """Settings that were changed and need a restart, like `listen`; the old values stay."""
 
 
+class RestartOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of renewing the workers one after the other."""
+
+    restarted: int
+    """Workers that have a successor; they carry their calls to the end."""
+    problems: tuple[str, ...] = ()
+    """Why the others go on as they are: one line each."""
+
+
 class GatewayControl(Protocol):
     """A running gateway, for signals and the admin port."""
 
@@ -52,3 +63,13 @@ class GatewayControl(Protocol):
     async def reload(self) -> ReloadOutcome:
         """Read the configuration anew, for new calls; running calls keep theirs."""
         ...
+
+
+def worker_statuses(scoreboard: Scoreboard) -> tuple[WorkerStatus, ...]:
+    """Return what the scoreboard tells of each process, in the order of their numbers."""
+    return tuple(
+        WorkerStatus(
+            number=slot.number, pid=slot.pid, calls=slot.calls, draining=slot.leaving, started_at=slot.started_at
+        )
+        for slot in sorted(scoreboard.occupied(), key=lambda slot: slot.number)
+    )

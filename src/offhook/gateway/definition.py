@@ -1,9 +1,7 @@
 """`Gateway`: a gateway defined in Python, with the same settings as `offhook.yaml`."""
 
-import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -17,7 +15,9 @@ from offhook.config.document import Document
 from offhook.config.explain import explain
 from offhook.config.problems import TOOL, UNKNOWN_AGENT
 from offhook.gateway.observer import CallObserver
-from offhook.gateway.server import GatewayServer
+from offhook.gateway.reloading import ServerControl
+from offhook.gateway.server import GatewayServer, Shared
+from offhook.gateway.signals import stopped_by_signal
 from offhook.telemetry.logging import configure
 from offhook.tools import DataAction
 
@@ -85,46 +85,34 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def serving(
-        self, *, observers: Sequence[CallObserver] = (), config: Config | None = None
+        self,
+        *,
+        observers: Sequence[CallObserver] = (),
+        config: Config | None = None,
+        shared: Shared | None = None,
     ) -> AsyncIterator[GatewayServer]:
         """Take calls while the block runs; at its end, calls that are left are cut off.
 
         Args:
             observers: watch the calls.
             config: takes the place of the gateway's own.
+            shared: with which other processes this one makes up the gateway.
         """
-        async with GatewayServer(self.config if config is None else config, observers=observers) as server:
+        taken = self.config if config is None else config
+        async with GatewayServer(taken, observers=observers, shared=shared) as server:
             yield server
 
     async def serve(self, *, observers: Sequence[CallObserver] = ()) -> None:
-        """Take calls until SIGTERM or SIGINT, then drain; a second signal stops at once.
+        """Take calls until SIGTERM or SIGINT, then drain; a second signal ends the calls at once.
 
-        Sets logging up as the configuration says, unless structlog has been set up already.
+        This is one process, whatever `workers` says; `offhook serve` starts several. Sets logging up as the
+        configuration says, unless structlog has been set up already.
         """
         if not structlog.is_configured():
             configure(style=self.config.log.format, level=self.config.log.level)
         async with self.serving(observers=observers) as server:
-            await drain_on_signal(server)
-
-
-async def drain_on_signal(server: GatewayServer) -> None:
-    """Return once a signal came and the calls have ended, or a second signal came."""
-    loop = asyncio.get_running_loop()
-    signals: asyncio.Queue[None] = asyncio.Queue()
-    handled = (signal.SIGTERM, signal.SIGINT)
-    for number in handled:
-        loop.add_signal_handler(number, signals.put_nowait, None)
-    try:
-        await signals.get()
-        drained = asyncio.ensure_future(server.drain())
-        hurried = asyncio.ensure_future(signals.get())
-        await asyncio.wait([drained, hurried], return_when=asyncio.FIRST_COMPLETED)
-        for task in (drained, hurried):
-            task.cancel()
-        await asyncio.wait([drained, hurried])
-    finally:
-        for number in handled:
-            loop.remove_signal_handler(number)
+            control = ServerControl(server)
+            await stopped_by_signal(server, {"SIGHUP": control.reload})
 
 
 def _keys_of_environment() -> list[dict[str, Any]]:

@@ -1,42 +1,67 @@
 """A running gateway: the call port, the calls on it, and the way to stop without cutting anybody off."""
 
 import asyncio
+import contextlib
+import dataclasses
 import functools
-import hashlib
-import hmac
-import secrets
+import os
+import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
-from offhook.agents import Agent, warm_session
-from offhook.config import Config, HostPort, KeyConfig, LimitsConfig, client_context, server_context
-from offhook.gateway.admission import AdmissionControl, call_limits
+from offhook.agents import Agent, AgentRegistry, ConnectorPath, PlanError
+from offhook.config import Config, HostPort, LimitsConfig, load_certificate, server_context
+from offhook.gateway.admission import PROCESS, AdmissionControl, Scope, call_limits
 from offhook.gateway.audiohook_socket import AudioHookSocket
-from offhook.gateway.auth import AccessKey, Gate
-from offhook.gateway.call_task import CallServices, CallTask
-from offhook.gateway.dialer import Dialer
+from offhook.gateway.auth import Admission
+from offhook.gateway.call_task import CallTask
+from offhook.gateway.closing import Part, close_in_order
+from offhook.gateway.control import GatewayStatus, ReloadOutcome, worker_statuses
+from offhook.gateway.generation import Generation
 from offhook.gateway.link import LinkConnector
 from offhook.gateway.listener import Listener, ListenerLimits, UpgradeRequest
-from offhook.gateway.observer import CallObserver, Observers
+from offhook.gateway.nonces import Nonces, OwnNonces
+from offhook.gateway.observer import CallObserver
 from offhook.gateway.overload import LagWatch, Overload
 from offhook.gateway.realtime_link import connect as connect_with_picows
-from offhook.gateway.warm_pool import WarmAgent
-from offhook.genesys import PlatformApi
-from offhook.realtime import SessionConfig
+from offhook.gateway.scoreboard import Scoreboard, Slot
+from offhook.httpsig import SignedRequest
 from offhook.telemetry.logging import get_logger
-from offhook.tools import ToolLimits, ToolResources, ToolSet, ToolSources
-from offhook.tools.http_clients import HttpClients
 
 DRAINED = "OH-GATE-03"
+TURNED_AWAY = "OH-GATE-10"
+NOT_RELOADED = "OH-GATE-11"
 
 LAST_WORDS = 15.0
 """Seconds that calls have for a clean end once the drain has lasted long enough."""
+
+CUT_TIMEOUT = 3.0
+"""Seconds that Genesys has to close calls that were cut, and calls that were turned away at the end of a drain."""
+
 SPARE_SOCKETS = 256
 """Connections beyond `limits.max_calls` that may be upgraded, for calls that are refused or on their way out."""
 
+MAX_TURNED_AWAY = 100
+"""Calls at a time that are answered while draining, only to be sent elsewhere."""
+
+RESTART_SETTINGS = ("listen", "admin", "admin_tls", "base_path", "workers", "log")
+"""What a reload leaves as it was; `tls` too when it comes or goes."""
+
 _log = get_logger("offhook.gateway.server")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What the processes of one gateway share; by default there is only this one."""
+
+    scoreboard: Scoreboard = dataclasses.field(default_factory=Scoreboard)
+    slot: int = 0
+    """Which slot of it is ours."""
+    nonces: Nonces = dataclasses.field(default_factory=OwnNonces)
+    sockets: Sequence[socket.socket] = ()
+    """Listening sockets that were handed over; none = `listen` of the configuration is bound."""
 
 
 class GatewayServer:
@@ -49,6 +74,8 @@ class GatewayServer:
         realtime_tls: trust for wss on the Realtime leg; None = the default of the platform.
         tools_tls: trust for https of the tools; None = the default of the platform.
         listener_limits: bounds of the call port.
+        shared: with which other processes this one makes up the gateway.
+        parts: what is closed after the last call, in this order: stores and exporters that the observers feed.
     """
 
     def __init__(
@@ -60,51 +87,48 @@ class GatewayServer:
         realtime_tls: ssl.SSLContext | None = None,
         tools_tls: ssl.SSLContext | None = None,
         listener_limits: ListenerLimits | None = None,
+        shared: Shared | None = None,
+        parts: Iterable[Part] = (),
     ) -> None:
         self.config = config
-        keys = (_access_key(name, key) for name, key in config.named_keys().items())
-        gate = Gate(keys, public_url=config.dialled_url())
-        trust = client_context()
-        self._tools = _tool_sets(config)
-        self._dialer = Dialer(
-            config.usable_providers,
-            safety_key=_safety_key(config),
-            deadline=config.limits.connect_timeout,
-            head_start=config.realtime.head_start,
-            connect=connect,
-            ssl_context=realtime_tls or trust,
-            warm=config.realtime.warm,
-            warm_agents=_warm_agents(config, self._tools),
-        )
-        self._sources = ToolSources(source for tools in self._tools.values() for source in tools.sources)
-        self._resources = ToolResources(
-            http=HttpClients(tls=tools_tls or trust),
-            genesys=PlatformApi(config.genesys.access(), tls=trust) if config.genesys is not None else None,
-            tool_timeout=config.limits.tool_timeout,
-        )
+        self._shared = shared if shared is not None else Shared()
+        self._slot: Slot = self._shared.scoreboard.slots[self._shared.slot]
+        self._parts = tuple(parts)
         self.lag_watch = LagWatch(Overload(config.limits.max_lag))
-        self.admission = AdmissionControl(call_limits(config), overloaded=lambda: self.lag_watch.overload.overloaded)
-        self._services = CallServices(
-            registry=config.registry(),
-            dialer=self._dialer,
-            tools=self._tools,
-            observers=Observers(observers),
-            prices=config.price_list(),
-            admission=self.admission,
-            idle_timeout=config.limits.idle_timeout,
+        self.admission = AdmissionControl(
+            call_limits(config),
+            overloaded=lambda: self.lag_watch.overload.overloaded,
+            calls_elsewhere=self._calls_elsewhere,
         )
+        self._new_generation = functools.partial(
+            Generation,
+            nonces=self._shared.nonces,
+            admission=self.admission,
+            observers=observers,
+            connect=connect,
+            realtime_tls=realtime_tls,
+            tools_tls=tools_tls,
+        )
+        self._generation = self._new_generation(config)
+        self._retiring: set[asyncio.Task[None]] = set()
+        """Earlier generations, until their last calls are over."""
+        self._reloading = asyncio.Lock()
+        self._tls: ssl.SSLContext | None = None
         self._listener = Listener(
             base_path=config.base_path,
-            admit=gate.admit,
+            admit=self._admit,
             serve_call=self._serve_call,
             not_ready=self._not_ready,
-            closed=self._closed,
+            no_place=self._no_place,
             limits=listener_limits if listener_limits is not None else _listener_limits(config.limits),
         )
         self._calls: set[CallTask] = set()
         self._no_calls = asyncio.Event()
-        self._no_calls.set()
+        self._turned_away: set[CallTask] = set()
+        self._nobody = asyncio.Event()
+        self._count_calls()
         self._draining = False
+        self._cut = False
         self._port = 0
 
     @property
@@ -115,16 +139,17 @@ class GatewayServer:
     @property
     def url(self) -> str:
         """The Base Connection URI as this machine sees it."""
-        scheme = "wss" if self.config.tls is not None else "ws"
-        host = self.config.listen.host
-        if host in ("0.0.0.0", "::"):  # noqa: S104 - not a place to connect to
-            host = "localhost"
-        return f"{scheme}://{HostPort(host, self._port)}{self.config.base_path}"
+        return base_url(self.config, self._port)
 
     @property
     def calls(self) -> int:
-        """Calls that are being carried."""
+        """Calls that are being carried by this process."""
         return len(self._calls)
+
+    @property
+    def draining(self) -> bool:
+        """The gateway takes no new calls any more."""
+        return self._draining or self._shared.scoreboard.draining
 
     async def start(self) -> None:
         """Begin to take calls.
@@ -134,40 +159,115 @@ class GatewayServer:
             OSError: the address cannot be listened on.
         """
         listen, tls = self.config.listen, self.config.tls
-        context = None if tls is None else server_context(tls, "tls")
+        self._tls = None if tls is None else server_context(tls, "tls")
         try:
-            await self._sources.open(self._resources)
-            self._port = await self._listener.start(listen.host, listen.port, tls=context)
+            await self._generation.open()
+            self._port = await self._listener.start(
+                listen.host, listen.port, tls=self._tls, sockets=self._shared.sockets
+            )
         except BaseException:
-            await self._close_tools()
+            await self._generation.close()
             raise
-        self._dialer.start()
+        if not self._slot.number:
+            self._slot.occupy(1, os.getpid())
+        self._slot.ready = True
         self.lag_watch.start()
         _log.info("gateway started", port=self._port, agents=list(self.config.agents))
+
+    def status(self) -> GatewayStatus:
+        """Say how the gateway is doing, as far as this process knows."""
+        reason = self._not_ready()
+        return GatewayStatus(
+            ready=reason is None,
+            reason=reason,
+            calls=self._shared.scoreboard.calls,
+            draining=self.draining,
+            agents=tuple(self.config.agents),
+            providers=self._generation.provider_states(),
+            workers=worker_statuses(self._shared.scoreboard),
+        )
+
+    async def reload(self, config: Config) -> ReloadOutcome:
+        """Go by another configuration in new calls; running calls keep what they began with.
+
+        Replay protection and the calls themselves live on. The certificate is read anew from its files.
+
+        Raises:
+            ConfigError: certificate or key cannot be used; nothing has changed.
+        """
+        async with self._reloading:
+            kept, restart_needed = keep_fixed(self.config, config)
+            if kept.tls is not None:
+                server_context(kept.tls, "tls")
+            generation = self._new_generation(kept)
+            try:
+                await generation.open()
+                if self.draining:
+                    problem = f"{NOT_RELOADED} the gateway is shutting down"
+                    await generation.close()
+                    return ReloadOutcome(applied=False, problems=(problem,))
+                if kept.tls is not None and self._tls is not None:
+                    # In place, where the call port finds it for its next connection.
+                    load_certificate(self._tls, kept.tls, "tls")
+            except BaseException:
+                await generation.close()
+                raise
+            old, self._generation, self.config = self._generation, generation, kept
+            self.admission.set_limits(call_limits(kept))
+            self.lag_watch.overload.max_lag = kept.limits.max_lag
+        retiring = asyncio.create_task(old.retire(), name="retire generation")
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+        return ReloadOutcome(applied=True, restart_needed=restart_needed)
 
     async def drain(self, seconds: float | None = None) -> None:
         """Take no new calls and wait for those that are; end what is left after so many seconds.
 
-        Probes go on being answered, `/readyz` with 503. The configuration says how long, unless `seconds` does.
+        Probes go on being answered, `/readyz` with 503. A call that comes all the same is answered with `disconnect`
+        reason `error`: Genesys tries again after that, and reaches a gateway that takes it, but not after an upgrade
+        that was refused (audiohook.md §1.5). The configuration says how long, unless `seconds` does.
         """
         self._draining = True
-        self._dialer.drain()
-        limit = self.config.limits.drain_timeout if seconds is None else seconds
-        _log.info("draining", calls=self.calls, limit=limit)
-        if await self._wait_for_calls(limit):
-            return
-        _log.warning("ending calls", calls=self.calls, code=DRAINED)
-        for call in list(self._calls):
-            call.drain(LAST_WORDS)
-        await self._wait_for_calls(LAST_WORDS)
+        self._slot.ready, self._slot.leaving = False, True
+        self._generation.drain()
+        await self._finish_calls(seconds)
+        self._listener.stop_listening()
+        await _within(CUT_TIMEOUT, self._nobody)
+
+    async def hand_over(self, seconds: float | None = None) -> None:
+        """Leave new connections to the other processes that listen, and wait for the calls that are, like `drain`.
+
+        Connections that stand are served as before, so that nobody who came to this process is refused.
+        """
+        self._slot.ready, self._slot.leaving = False, True
+        self._generation.drain()
+        self._listener.stop_listening()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._listener.idle_timeout):
+                await self._listener.handshakes_over()
+        await self._finish_calls(seconds)
+
+    async def cut_calls(self) -> bool:
+        """End all calls now, each with a `disconnect`; True if Genesys has closed them all within `CUT_TIMEOUT`."""
+        self._draining = self._cut = True
+        self._listener.stop_listening()
+        _log.warning("cutting calls", calls=self.calls, code=DRAINED)
+        for call in (*self._calls, *self._turned_away):
+            call.cut("limit", "drained", f"{DRAINED} the gateway was stopped")
+        return await _within(CUT_TIMEOUT, self._nobody)
 
     async def stop(self) -> None:
-        """Stop at once; calls that are left lose their sockets."""
+        """Stop at once; calls that are left lose their sockets. Then close what belongs to the gateway, in order."""
         self._draining = True
-        await self._listener.stop()
-        await self._dialer.close()
+        self._slot.ready = False
         self.lag_watch.stop()
-        await self._close_tools()
+        await close_in_order(
+            [
+                Part("call port", self._listener.stop, deadline=10.0),
+                Part("generations", self._close_generations, deadline=30.0),
+                *self._parts,
+            ]
+        )
         _log.info("gateway stopped")
 
     async def __aenter__(self) -> Self:
@@ -179,63 +279,74 @@ class GatewayServer:
     ) -> None:
         await self.stop()
 
-    async def _close_tools(self) -> None:
-        await asyncio.gather(*(tools.close() for tools in self._tools.values()))
-        await self._sources.close()
-        await self._resources.http.close()
-        if self._resources.genesys is not None:
-            await self._resources.genesys.close()
+    async def _close_generations(self) -> None:
+        await asyncio.gather(self._generation.close(), *self._retiring)
+
+    async def _admit(self, request: SignedRequest, remote: str | None) -> Admission | None:
+        return await self._generation.gate.admit(request, remote)
 
     def _not_ready(self) -> str | None:
-        return self._closed() or self.admission.not_ready()
+        """Say why a load balancer should send nobody: what holds for the gateway as a whole, whoever is asked."""
+        return "draining" if self.draining else self.admission.not_ready()
 
-    def _closed(self) -> str | None:
-        return "draining" if self._draining else None
+    def _no_place(self) -> str | None:
+        """Say why not even an answer in the protocol can be given."""
+        turned_away = self._cut or len(self._turned_away) >= MAX_TURNED_AWAY
+        return "draining" if self.draining and turned_away else None
+
+    def _calls_elsewhere(self, scope: Scope) -> int:
+        """Calls of the other processes; only their sum is known, not whose they are."""
+        return self._shared.scoreboard.calls - self._slot.calls if scope == PROCESS else 0
 
     async def _serve_call(self, upgrade: UpgradeRequest, socket: AudioHookSocket) -> None:
-        call = CallTask(upgrade, socket, self._services)
-        self._calls.add(call)
-        self._no_calls.clear()
-        try:
-            await call.run()
-        finally:
-            self._calls.discard(call)
-            if not self._calls:
-                self._no_calls.set()
+        with self._generation.used() as services:
+            if self.draining:
+                services = dataclasses.replace(services, registry=_NobodyAnswers())
+                calls = self._turned_away
+            else:
+                calls = self._calls
+            call = CallTask(upgrade, socket, services)
+            calls.add(call)
+            self._count_calls()
+            try:
+                await call.run()
+            finally:
+                calls.discard(call)
+                self._count_calls()
 
-    async def _wait_for_calls(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._no_calls.wait()
-        except TimeoutError:
-            return False
-        return True
+    def _count_calls(self) -> None:
+        self._slot.calls = len(self._calls)
+        _show(self._no_calls, not self._calls)
+        _show(self._nobody, not self._calls and not self._turned_away)
 
-
-def _tool_sets(config: Config) -> dict[str, ToolSet]:
-    given = config.limits
-    limits = ToolLimits(timeout=given.tool_timeout, max_calls=given.max_tool_calls, max_running=given.max_running_tools)
-    return {name: ToolSet(agent.tool_entries, limits=limits) for name, agent in config.agents.items()}
-
-
-def _warm_agents(config: Config, tools: Mapping[str, ToolSet]) -> dict[str, WarmAgent]:
-    def settings(name: str, agent: Agent) -> SessionConfig:
-        return warm_session(agent, tools[name].tools)
-
-    return {
-        name: WarmAgent(agent.model, functools.partial(settings, name, agent))
-        for name, agent in config.agents.items()
-        if agent.mode == "talk"
-    }
+    async def _finish_calls(self, seconds: float | None) -> None:
+        limit = self.config.limits.drain_timeout if seconds is None else seconds
+        _log.info("draining", calls=self.calls, limit=limit)
+        if await _within(limit, self._no_calls):
+            return
+        _log.warning("ending calls", calls=self.calls, code=DRAINED)
+        for call in list(self._calls):
+            call.drain(LAST_WORDS)
+        await _within(LAST_WORDS, self._no_calls)
 
 
-def _access_key(name: str, key: KeyConfig) -> AccessKey:
-    return AccessKey(
-        key.key(),
-        organizations=None if key.organizations is None else frozenset(str(one).lower() for one in key.organizations),
-        agents=None if key.agents is None else frozenset(key.agents),
-        name=name,
-    )
+class _NobodyAnswers(AgentRegistry):
+    """Sends callers elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+
+    def resolve(self, connector: ConnectorPath, allowed: Collection[str] | None = None) -> tuple[str, Agent]:
+        raise PlanError(TURNED_AWAY, "the gateway is shutting down; try again")
+
+
+def base_url(config: Config, port: int) -> str:
+    """Return the Base Connection URI as this machine sees it."""
+    scheme = "wss" if config.tls is not None else "ws"
+    host = config.listen.host
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - not a place to connect to
+        host = "localhost"
+    return f"{scheme}://{HostPort(host, port)}{config.base_path}"
 
 
 def _listener_limits(limits: LimitsConfig) -> ListenerLimits:
@@ -246,10 +357,27 @@ def _listener_limits(limits: LimitsConfig) -> ListenerLimits:
     )
 
 
-def _safety_key(config: Config) -> bytes:
-    """Return what callers' numbers are hashed with: the same in every process that has the same OpenAI key."""
-    for provider in config.usable_providers:
-        if provider.api_key is not None:
-            secret = provider.api_key.get_secret_value().encode()
-            return hmac.new(secret, b"offhook safety identifier", hashlib.sha256).digest()
-    return secrets.token_bytes(32)
+def keep_fixed(
+    current: Config, wanted: Config, *, fixed: Sequence[str] = RESTART_SETTINGS
+) -> tuple[Config, tuple[str, ...]]:
+    """Return the wanted configuration as far as a running process can have it, and the settings that it cannot."""
+    changed = [name for name in fixed if getattr(current, name) != getattr(wanted, name)]
+    if fixed is RESTART_SETTINGS and (current.tls is None) != (wanted.tls is None):
+        changed.append("tls")
+    return wanted.model_copy(update={name: getattr(current, name) for name in changed}), tuple(changed)
+
+
+def _show(event: asyncio.Event, happened: bool) -> None:
+    if happened:
+        event.set()
+    else:
+        event.clear()
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

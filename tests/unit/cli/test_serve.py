@@ -1,4 +1,5 @@
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -9,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click import UsageError
 from click.testing import CliRunner, Result
 
 from offhook.cli import main
-from offhook.cli.serve import serve
+from offhook.cli.serve import _check_platform, serve
+from offhook.config import Config
 
 CONFIG = """\
 listen: 127.0.0.1:0
@@ -99,6 +102,44 @@ def test_serving_a_gateway_of_python(folder: Path) -> None:
         assert process.wait(10) == 0
 
 
+def next_line(process: "subprocess.Popen[str]", text: str) -> str:
+    """Return the next line of the log that holds a text."""
+    assert process.stderr is not None
+    return next(line for line in process.stderr if text in line)
+
+
+def test_a_hang_up_reads_the_file_anew(folder: Path) -> None:
+    with running() as (process, _url, _):
+        (folder / "offhook.yaml").write_text(CONFIG + "speed: 2\n")
+        process.send_signal(signal.SIGHUP)
+        assert "offhook.yaml:4:1: OH-CONF-05 speed: " in next_line(process, "configuration not reloaded")
+        (folder / "offhook.yaml").write_text(CONFIG.replace("keys: [{id: demo-key}]", "base_path: /x"))
+        process.send_signal(signal.SIGHUP)
+        assert "OH-CONF-55" in next_line(process, "OH-CONF")
+        assert '"restart_needed": ["base_path"]' in next_line(process, "configuration reloaded")
+        process.send_signal(signal.SIGUSR2)
+        assert "--workers" in next_line(process, "SIGUSR2")
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_workers_for_a_gateway_of_python(folder: Path) -> None:
+    with running("shop:gateway", "--workers", "2") as (process, url, lines):
+        assert ready(url) == 200
+        assert len([line for line in lines if "emulator plays the Realtime API" in line]) == 1
+        assert lines[-1].rstrip().endswith("; 2 workers")
+        process.send_signal(signal.SIGHUP)
+        assert "needs a restart" in next_line(process, "configuration not reloaded")
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_where_there_are_no_workers_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "name", "nt")
+    with pytest.raises(UsageError, match="several workers need a POSIX system"):
+        _check_platform(Config.model_validate({"agents": {"a": {"instructions": "Talk."}}, "workers": 2}))
+
+
 def test_the_public_url_is_what_genesys_needs() -> None:
     with running("--set", "public_url=wss://voice.example.com/audiohook") as (_, url, lines):
         assert url == "wss://voice.example.com/audiohook"
@@ -127,6 +168,8 @@ def test_every_error_of_the_configuration_is_told_at_once(folder: Path) -> None:
         (["shop:gateway", "-c", "offhook.yaml"], "go with a configuration file"),
         (["shop:gateway", "--set", "base_path=/x"], "go with a configuration file"),
         (["shop:gateway", "--listen", "nowhere"], "--listen"),
+        (["--workers", "0"], "workers"),
+        (["shop:gateway", "--workers", "many"], "--workers"),
     ],
 )
 def test_wrong_usage_is_status_2(arguments: list[str], text: str) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import pytest
 from structlog.testing import capture_logs
 
-from offhook.gateway.auth import ORGANIZATION_NOT_ALLOWED, REFUSAL_DELAY, AccessKey, Admission, Gate
+from offhook.gateway.auth import NONCES_UNKNOWN, ORGANIZATION_NOT_ALLOWED, REFUSAL_DELAY, AccessKey, Admission, Gate
+from offhook.gateway.nonces import NoncesUnknown
 from offhook.httpsig import GENESYS_ORDER, Key, PublicUrl, SignedRequest, sign_request
 
 NOW = 1_790_000_000.0
@@ -95,6 +96,16 @@ async def test_a_request_is_good_for_one_call() -> None:
     door = gate()
     assert await door.admit(signed()) is not None
     assert await refusal_code(door, signed()) == "OH-AUTH-10"
+
+
+async def test_where_it_cannot_be_told_whether_a_nonce_is_new_nobody_is_let_in() -> None:
+    class Silent:
+        async def remember(self, key_id: str, nonce: str, now: float) -> bool:
+            raise NoncesUnknown("nobody answers")
+
+    door = Gate([AccessKey(Key("the-api-key", (SECRET,)))], nonces=Silent(), clock=lambda: NOW)
+    assert await refusal_code(door, signed()) == NONCES_UNKNOWN
+    assert await refusal_code(door, signed(secret=b"another")) == "OH-AUTH-11"  # which is found out first
 
 
 async def test_organizations_of_a_key() -> None:

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from offhook import Agent
 from offhook.config import Config
-from offhook.gateway import server as module
+from offhook.gateway import generation as module
 from offhook.gateway.server import GatewayServer
 from offhook.tools import ToolLimits, ToolResources
 from tests.unit.tools.fakes import Source
