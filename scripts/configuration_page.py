@@ -61,7 +61,7 @@ MEANINGS = {
 #: What this version adds to the meaning of a setting.
 REMARKS = {
     ("Config", "admin"): "See [The admin port](../how-to/admin.md).",
-    ("LimitsConfig", "max_calls"): "Beyond them an upgrade is answered with 503, and so is `/readyz`.",
+    ("LimitsConfig", "max_calls"): "Meanwhile `/readyz` is answered with 503; see [Limits](../how-to/limits.md).",
 }
 
 

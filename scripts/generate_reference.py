@@ -171,7 +171,8 @@ are kept for what the protocol needs |
 
 The socket is Genesys' to close. offhook sends `disconnect` when no `open` comes within {server_link.OPEN_TIMEOUT:g} s
 of the upgrade. It drops the socket when Genesys has not closed it {server_link.CLOSE_TIMEOUT:g} s after our
-`disconnect` or `closed`, and when Genesys reads nothing any more ([OH-GATE-02](errors.md#oh-gate-02)).
+`disconnect` or `closed`, and when Genesys reads nothing any more ([OH-GATE-02](errors.md#oh-gate-02)). A call in which
+nothing comes from Genesys for `limits.idle_timeout` is ended ([OH-HOOK-15](errors.md#oh-hook-15)).
 
 Audio is PCMU 8 kHz both ways. Of what Genesys offers, PCMU with the external channel alone is taken first, then PCMU
 with more channels, then L16. Of several channels only the external one, the caller, is heard.
@@ -193,22 +194,23 @@ When the caller hangs up there is no `disconnect`, so the flow gets none.
 | `OFFHOOK_TARGET` | whom the agent wants the caller connected with; only after `escalate` with a target |
 
 The `reason` of `disconnect` is `completed` once `opened` was sent, whatever the outcome, so that the flow takes its
-Success path. It is `error` for a call that was refused ([OH-CALL-01](errors.md#oh-call-01) to 05), for one that came
-while the gateway was draining ([OH-GATE-10](errors.md#oh-gate-10)), for a broken rule of the protocol (`OH-HOOK`) and
-for a fault of offhook ([OH-GATE-01](errors.md#oh-gate-01)); the last two carry no output variables. It is
-`unauthorized` for [OH-HOOK-10](errors.md#oh-hook-10) only.
+Success path. It is `error` for a call that was refused ([OH-CALL-01](errors.md#oh-call-01) to 05,
+[OH-LIMIT-01](errors.md#oh-limit-01) to 05), for one that came while the gateway was draining
+([OH-GATE-10](errors.md#oh-gate-10)), for a broken rule of the protocol (`OH-HOOK`) and for a fault of offhook
+([OH-GATE-01](errors.md#oh-gate-01)). It is `unauthorized` for [OH-HOOK-10](errors.md#oh-hook-10) only.
 
 ## The call port
 
 | request | answer |
 |---|---|
 | `GET {{base_path}}[/connector-id…][?query]` with an upgrade | 101; 401 after {auth.REFUSAL_DELAY:g} s; 503 with \
-`limits.max_calls` calls |
+`limits.max_sockets` connections |
 | the same while draining | 101, and `disconnect` with reason `error` in answer to `open` \
 ([OH-GATE-10](errors.md#oh-gate-10)); 503 with {server.MAX_TURNED_AWAY} of these, and once the calls are cut |
 | the same without an upgrade | 426 |
 | `GET {listener.HEALTH_PATH}` | 200 while the process lives |
-| `GET {listener.READINESS_PATH}` | 200 when new calls are taken, 503 while draining or full |
+| `GET {listener.READINESS_PATH}` | 200 when new calls are taken; 503 while draining, with `limits.max_calls` calls, \
+or overloaded |
 | anything else | 404 |
 
 No, one or two slashes before the Connector ID all reach the agent. The Connector ID is percent-decoded and names an

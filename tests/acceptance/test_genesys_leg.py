@@ -43,11 +43,11 @@ async def test_audio_and_messages_are_signs_of_life(ai: RealtimeFake, world: Wor
     ):
         await call.open()
         await ai.ready()
-        await call.speak(b"\xff" * 5 * FRAME)
+        await call.speak(b"\xff" * 3 * FRAME)
         call.send("paused")  # on hold there are pings and no audio
         for _ in range(4):
             await call.ping()
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.15)
         assert call.texts("disconnect") == []
         await call.close()
 

@@ -179,7 +179,9 @@ async def test_a_pause_that_ends_after_the_port_was_closed(monkeypatch: pytest.M
 
 
 def new_acceptor(make: Callable[[Handshake], asyncio.Protocol], *, most: int = 8) -> Acceptor:
-    return Acceptor(make, max_handshakes=most, max_handshakes_per_address=most, tls_timeout=1.0)
+    return Acceptor(
+        make, max_handshakes=most, max_handshakes_per_address=most, tls_timeout=1.0, tls_shutdown_timeout=1.0
+    )
 
 
 async def test_a_connection_that_is_dropped_before_anything_began() -> None:

@@ -74,7 +74,8 @@ class Acceptor:
         make_protocol: makes the protocol of a connection.
         max_handshakes: connections at a time that are no call yet.
         max_handshakes_per_address: the same for one address, or one /64 of IPv6.
-        tls_timeout: seconds that a TLS handshake has, and also the end of TLS.
+        tls_timeout: seconds that a TLS handshake has.
+        tls_shutdown_timeout: seconds that the end of TLS has.
     """
 
     def __init__(
@@ -84,11 +85,13 @@ class Acceptor:
         max_handshakes: int,
         max_handshakes_per_address: int,
         tls_timeout: float,
+        tls_shutdown_timeout: float,
     ) -> None:
         self._make_protocol = make_protocol
         self._max = max_handshakes
         self._max_per_address = max_handshakes_per_address
         self._tls_timeout = tls_timeout
+        self._tls_shutdown_timeout = tls_shutdown_timeout
         self._tls: ssl.SSLContext | None = None
         self._listening: list[socket.socket] = []
         # Dictionaries for their order: the first is the oldest.
@@ -185,14 +188,15 @@ class Acceptor:
     async def _set_up(self, handshake: Handshake, connection: socket.socket) -> None:
         """Join the connection with its protocol; with TLS, after the handshake."""
         loop = asyncio.get_running_loop()
-        timeout = self._tls_timeout if self._tls is not None else None
+        timeouts: dict[str, float] = {}
+        if self._tls is not None:  # without TLS they are refused
+            timeouts = {
+                "ssl_handshake_timeout": self._tls_timeout,
+                "ssl_shutdown_timeout": self._tls_shutdown_timeout,
+            }
         try:
             await loop.connect_accepted_socket(
-                lambda: self._make_protocol(handshake),
-                connection,
-                ssl=self._tls,
-                ssl_handshake_timeout=timeout,
-                ssl_shutdown_timeout=timeout,
+                lambda: self._make_protocol(handshake), connection, ssl=self._tls, **timeouts
             )
         except OSError:  # ssl.SSLError is one, and so is a handshake that takes too long
             pass

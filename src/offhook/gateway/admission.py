@@ -235,10 +235,10 @@ class AdmissionControl:
     def _check(self, scope: Scope, account: _Account, now: float) -> None:
         limit, owner = account.limit, _OWNERS[scope.kind]
         if limit.max_calls is not None and account.calls + self._calls_elsewhere(scope) >= limit.max_calls:
-            raise NotAdmitted(_CODES[scope.kind], f"{owner} has its {limit.max_calls} calls")
+            raise NotAdmitted(_CODES[scope.kind], f"{owner} may have no more than {limit.max_calls} calls at a time")
         if account.bucket is not None and account.bucket.available(now) < 1:
             rate = limit.max_opens_per_second
-            raise NotAdmitted(_CODES[scope.kind], f"{owner} opens more than {rate:g} calls a second")
+            raise NotAdmitted(_CODES[scope.kind], f"{owner} may open no more than {rate:g} calls a second")
 
     def _account(self, scope: Scope) -> _Account:
         account = self._accounts.get(scope)

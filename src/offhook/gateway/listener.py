@@ -130,6 +130,7 @@ class Listener:
             max_handshakes=self._limits.max_handshakes,
             max_handshakes_per_address=self._limits.max_handshakes_per_address,
             tls_timeout=self._limits.head_timeout,
+            tls_shutdown_timeout=self._limits.close_timeout,
         )
 
     @property
@@ -267,10 +268,12 @@ class Listener:
         try:
             await websocket.prepare(request)
             connection.upgraded()
-            await self._serve_call(upgrade, carrier)
+            try:
+                await self._serve_call(upgrade, carrier)
+            finally:
+                await carrier.close(1011)
         finally:
             self._upgraded -= 1
-            await carrier.close(1011)
         return websocket
 
 

@@ -11,6 +11,7 @@ from offhook.audiohook import pacing, server
 from offhook.bridge import plan
 from offhook.bridge.playout import Pace
 from offhook.config import Config
+from offhook.gateway.listener import ListenerLimits
 from offhook.httpsig import NonceMemory
 from tests.unit.docs.pages import ROOT
 
@@ -37,6 +38,8 @@ def value(path: str) -> object:
     if path == "httpsig.NonceMemory":
         return inspect.signature(NonceMemory).parameters["capacity"].default
     module, _, name = path.rpartition(".")
+    if module == "gateway.listener.ListenerLimits":
+        return getattr(ListenerLimits(), name)
     if module.startswith("bridge.plan."):
         struct = getattr(plan, module.rpartition(".")[2])
         defaults = {field.name: field.default for field in msgspec.structs.fields(struct)}

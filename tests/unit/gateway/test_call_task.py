@@ -473,7 +473,7 @@ async def test_a_call_beyond_a_limit_ends_in_the_protocol_with_complete_variable
         assert world.admission.calls == 1
         standing.release()
         ended = await world.finish()
-    assert (event.reason, event.info) == ("error", "OH-LIMIT-02 the API key has its 1 calls")
+    assert (event.reason, event.info) == ("error", "OH-LIMIT-02 the API key may have no more than 1 calls at a time")
     assert event.output_variables == ended.output_variables
     assert {"OFFHOOK_OUTCOME": "failed", "OFFHOOK_REASON": "OH-LIMIT-02"}.items() <= event.output_variables.items()
     assert set(event.output_variables) == {
