@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "offhook"
 
 CORES = {"audiohook", "httpsig", "realtime", "bridge", "audio"}
 PARTS = {"agents", "tools", "genesys", "store", "fleet", "telemetry", "config", "speech"}
-SHELLS = {"gateway", "admin", "simulator", "emulator", "doctor", "demo"}
+SHELLS = {"gateway", "admin", "simulator", "emulator", "doctor", "demo", "bench"}
 FRONT = {"cli", "__init__", "__main__"}
 ANYWHERE = {"errors", "_version"}
 

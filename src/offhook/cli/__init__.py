@@ -7,6 +7,7 @@ import click
 from offhook._version import __version__
 
 COMMANDS = {
+    "bench": "Put a gateway under load and under faults.",
     "call": "Play Genesys: call any AudioHook server.",
     "config": "Check, show and explain the configuration.",
     "demo": "Carry a complete simulated call on this machine.",

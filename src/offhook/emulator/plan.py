@@ -10,6 +10,7 @@ from offhook.emulator.formats import BYTES_PER_MS, BYTES_PER_SAMPLE, from_ulaw
 from offhook.emulator.scenario import Call, Failure, HostedCall, Scenario, Turn
 from offhook.emulator.tokens import OUTPUT_MS_PER_TOKEN, text_tokens
 
+NEVER: Final = float("inf")
 HALF: Final = 0.5
 """How much of a response there is before it fails or stops."""
 
@@ -137,7 +138,7 @@ class Planner:
             max_tokens: where the response is cut off.
         """
         layout = _Layout(self._scenario, turn, kind, self._rng)
-        broken = turn.fail is not None or turn.incomplete is not None
+        broken = turn.fail is not None or turn.incomplete is not None or turn.unfinished
         messages, calls, hosted = turn.messages(), turn.calls(), turn.hosted_calls()
         for n, text in enumerate(messages):
             last = n == len(messages) - 1 and (broken or not (calls or hosted))
@@ -157,6 +158,8 @@ class Planner:
                 layout.call(call)
             for hosted_call in hosted:
                 layout.call_hosted(hosted_call)
+        if turn.unfinished:
+            layout.stop()
         return layout.finished(_ending(turn))
 
 
@@ -196,21 +199,29 @@ class _Layout:
         index = self._begin(Output("audio"))
         full = len(audio)
         audio = audio[: self._whole_samples(round(full * part) - self._turn.missing_tail_ms * self._per_ms)]
+        length = full / self._per_ms / 1000 / self._speed or len(text) * 0.002
         steps: list[Timed] = []
         sent = 0
         for piece in cut_audio(audio, self._rng, kind=self._kind, single=self._turn.one_delta):
-            steps.append(Timed(self._at + sent / self._per_ms / 1000 / self._speed, Sound(index, piece)))
+            steps.append(Timed(self._paused(sent / self._per_ms / 1000 / self._speed, length), Sound(index, piece)))
             sent += len(piece)
-        length = full / self._per_ms / 1000 / self._speed or len(text) * 0.002
         letters = 0
         for words in cut_text(_part_of(text, part), self._rng):
-            at = self._at + letters / max(1, len(text)) * length * _WORDS_LEAD
+            at = self._paused(letters / max(1, len(text)) * length * _WORDS_LEAD, length)
             steps.append(Timed(at, Words(index, words)))
             letters += len(words)
         # Stable: at the same time words stay before the sound, which was generated from them.
         self._steps += sorted(steps, key=lambda timed: (timed.at, isinstance(timed.step, Sound)))
-        self._at += length * part
+        self._at = self._paused(length * part, length)
         self._end(index, part)
+
+    def _paused(self, seconds: float, length: float) -> float:
+        """Return the time of something so many seconds into a message; past its middle, the pause comes on top."""
+        return self._at + seconds + (self._turn.pause_ms / 1000 if seconds > length * HALF else 0.0)
+
+    def stop(self) -> None:
+        """Nothing comes any more."""
+        self._at = NEVER
 
     def write(self, text: str, part: float) -> None:
         """Lay out a text message."""
@@ -262,6 +273,8 @@ class _Layout:
         return len(self._outputs) - 1
 
     def _end(self, index: int, part: float) -> None:
+        if self._turn.unfinished and part < 1.0:
+            return
         self._steps.append(Timed(self._at, End(index, "completed" if part >= 1.0 else "incomplete")))
 
 

@@ -112,6 +112,10 @@ class Turn(_Strict):
     """The response completes without any audio; with `say` there is a transcript."""
     missing_tail_ms: Milliseconds = 0
     """The last audio never comes although the transcript is whole (trap 9)."""
+    pause_ms: Milliseconds = 0
+    """Half way through each message nothing comes for so long."""
+    unfinished: bool = False
+    """The response begins, and half way through what it says nothing comes any more, not even its end."""
     first_audio_ms: Milliseconds | None = None
     speed: Speed | None = None
     one_delta: bool | None = None
@@ -166,6 +170,8 @@ class Loss(_Strict):
     """Seconds from the connection."""
     code: Annotated[int, Field(ge=1000, le=4999)] | None = None
     """Close code; 1006 drops the socket without one; none at all leaves it open and falls silent."""
+    error: str | None = None
+    """Code of an `error` event that comes just before."""
 
 
 class Scenario(_Strict):

@@ -13,6 +13,8 @@ from typing import Final
 from offhook.emulator.scenario import Aside, Call, Scenario, Turn
 
 END_CALL: Final = "end_call"
+FIRST: Final = 1_000_000
+"""How far before the scenario's turns those stand that were interjected."""
 
 GREETING: Final = "Hello, how can I help you?"
 FAREWELL: Final = "Thank you for calling. Goodbye."
@@ -64,6 +66,7 @@ class Script:
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
         self._left = dict(enumerate(scenario.turns))
+        self._interjected = 0
         self._pending = Pending()
         self._given = Pending()
         self._passed: set[int | None] = set()
@@ -99,6 +102,12 @@ class Script:
                 position = pending.audio.pop(item_id)
                 if position not in pending.audio.values():
                     self._pass_over(position)
+
+    def interject(self, turn: Turn) -> None:
+        """Put a turn before all others; several of them come in their order."""
+        self._interjected += 1
+        at = self._interjected - FIRST
+        self._left = dict(sorted({**self._left, at: turn}.items()))
 
     def tool_answered(self) -> None:
         """The output of a function call was added, or a call at an MCP server is over."""
@@ -182,7 +191,7 @@ class Script:
     def _owed(self, position: int) -> bool:
         """Whether the turn waits for the output of the call in the turn before it."""
         turn = self._left[position]
-        if position == 0 or turn.caller is not None or turn.when is not None:
+        if position <= 0 or turn.caller is not None or turn.when is not None:
             return False
         before = self._scenario.turns[position - 1]
         return bool(before.calls() or before.hosted_calls())

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
 from aiohttp import WSMsgType, web
 
-from offhook.emulator.scenario import DEFAULT, Scenario
+from offhook.emulator.scenario import DEFAULT, Handshake, Loss, Scenario
 from offhook.emulator.script import IMPROVISED
 from offhook.emulator.session import EmulatorSession
 from offhook.speech import Speech
@@ -41,7 +41,11 @@ class Emulator:
         scenario: what the agent says and which faults it shows; the default improvises.
         speech: the sound of what it says.
         max_connections: further ones are refused with 429.
+        on_connected: is shown every connection before anything is sent on it.
         clock: seconds that only go forward.
+
+    Attributes:
+        handshakes: What goes wrong with the next connections of a model, in the place of what the scenario says.
     """
 
     def __init__(
@@ -51,16 +55,19 @@ class Emulator:
         *,
         speech: Speech | None = None,
         max_connections: int = 1000,
+        on_connected: Callable[["EmulatedConnection"], None] = lambda connection: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.scenario = DEFAULT if scenario is None else scenario
         self.sessions: deque[EmulatorSession] = deque(maxlen=KEPT_SESSIONS)
         self.connections = 0
+        self.handshakes: defaultdict[str, deque[Handshake]] = defaultdict(deque)
         self._host, self._port = split_address(listen)
         self._speech = Speech() if speech is None else speech
         self._max_connections = max_connections
         self._clock = clock
-        self._open: set[web.WebSocketResponse] = set()
+        self._on_connected = on_connected
+        self._open: dict[web.WebSocketResponse, EmulatedConnection] = {}
         self._runner: web.AppRunner | None = None
 
     @property
@@ -68,6 +75,16 @@ class Emulator:
         """The WebSocket URL, without the `model` query."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"ws://{host}:{self._port}{PATH}"
+
+    @property
+    def open_connections(self) -> list["EmulatedConnection"]:
+        """Those that are open, the newest last."""
+        return list(self._open.values())
+
+    def connection_of(self, model: str) -> "EmulatedConnection | None":
+        """Return the newest open connection of a model."""
+        found = (connection for connection in reversed(self._open.values()) if connection.model == model)
+        return next(found, None)
 
     async def __aenter__(self) -> Self:
         # Synthesis runs a program for each new text: before the first call, and not on the loop.
@@ -93,14 +110,16 @@ class Emulator:
         """Carry out the upgrade, or refuse it as the API and the scenario would."""
         connection = self.connections
         self.connections += 1
-        status = self.scenario.handshake_of(connection).status
+        model = request.query.get("model", "")
+        planned = self.handshakes.get(model)
+        handshake = planned.popleft() if planned else self.scenario.handshake_of(connection)
+        status = handshake.status
         if not request.headers.get("Authorization", "").startswith("Bearer "):
             status = 401
         elif len(self._open) >= self._max_connections:
             status = 429
         if status is not None:
             return _refusal(status, *_REFUSALS[status])
-        model = request.query.get("model")
         if not model:
             return _refusal(400, "missing_model", "You must provide a model parameter.")
         ws = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, compress=False, timeout=5.0)
@@ -111,17 +130,19 @@ class Emulator:
             seed=connection,
             model=model,
             connection=connection,
+            handshake=handshake,
             unix_time=time.time(),
         )
         self.sessions.append(session)
-        self._open.add(ws)
+        self._open[ws] = carrier = EmulatedConnection(request, ws, session, self._clock)
+        self._on_connected(carrier)
         try:
             session.connected(self._clock())
             if request.headers.get("OpenAI-Beta") == "realtime=v1":
                 session.refuse_beta_shape()
-            await _Connection(request, ws, session, self._clock).run()
+            await carrier.run()
         finally:
-            self._open.discard(ws)
+            del self._open[ws]
         return ws
 
 
@@ -143,20 +164,27 @@ def _refusal(status: int, code: str, message: str) -> web.Response:
     return web.json_response({"error": error}, status=status)
 
 
-class _Connection:
+class EmulatedConnection:
     """Moves messages between one socket and one session, and keeps its timer."""
 
     def __init__(
         self, request: web.Request, ws: web.WebSocketResponse, session: EmulatorSession, clock: Callable[[], float]
     ) -> None:
+        self.session = session
+        self.model = session.model
+        self.began = clock()
         self._request = request
         self._ws = ws
-        self._session = session
         self._clock = clock
         self._reader: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
+
+    def lose(self, loss: Loss) -> None:
+        """Lose the connection, as `EmulatorSession.lose`."""
+        self.session.lose(loss, self._clock())
+        self._wake.set()
 
     async def run(self) -> None:
         """Serve until either side closes."""
@@ -165,22 +193,22 @@ class _Connection:
             await self._write()
         finally:
             await self._stop_reading()
-            self._session.receive_eof(self._clock())
+            self.session.receive_eof(self._clock())
 
     async def _read(self) -> None:
         """Feed the session; never waits for the writer."""
         async for message in self._ws:
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                self._session.receive_text(message.data, self._clock())
+                self.session.receive_text(message.data, self._clock())
                 self._collect()
                 self._wake.set()
-        self._session.receive_eof(self._clock())
+        self.session.receive_eof(self._clock())
         self._wake.set()
 
     async def _write(self) -> None:
         """Send what the session has to say and call its timer in time."""
         while True:
-            self._session.handle_timer(self._clock())
+            self.session.handle_timer(self._clock())
             self._collect()
             while self._unsent:
                 data = self._unsent.popleft()
@@ -191,17 +219,17 @@ class _Connection:
                 except (ConnectionError, TimeoutError):
                     self._drop()
                     return
-            if self._session.silent:
+            if self.session.silent:
                 await self._hold()
                 return
-            if self._session.close_code is not None:
-                await self._close(self._session.close_code, self._session.close_reason)
+            if self.session.close_code is not None:
+                await self._close(self.session.close_code, self.session.close_reason)
                 return
             await self._pause()
 
     async def _pause(self) -> None:
         """Wait for the next message or the timer."""
-        at = self._session.next_timer()
+        at = self.session.next_timer()
         try:
             async with asyncio.timeout(None if at is None else max(0.0, at - self._clock())):
                 await self._wake.wait()
@@ -211,7 +239,7 @@ class _Connection:
 
     def _collect(self) -> None:
         """Take what the session wrote; a client that does not read is dropped at some point."""
-        for data in self._session.data_to_send():
+        for data in self.session.data_to_send():
             self._unsent.append(data)
             self._unsent_bytes += len(data)
         if self._unsent_bytes > MAX_UNSENT_BYTES:

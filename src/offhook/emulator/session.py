@@ -16,9 +16,10 @@ from offhook.emulator.caller import Caller
 from offhook.emulator.conversation import Conversation, Entry, HeardTurn, message_text
 from offhook.emulator.hosted_mcp import HostedMcp
 from offhook.emulator.parsing import event_id, parse
+from offhook.emulator.plan import NEVER
 from offhook.emulator.refusals import Refused
 from offhook.emulator.responses import Responses
-from offhook.emulator.scenario import Scenario
+from offhook.emulator.scenario import Handshake, Loss, Scenario, Turn
 from offhook.emulator.script import Script
 from offhook.emulator.settings import Settings
 from offhook.emulator.surroundings import Surroundings
@@ -57,7 +58,7 @@ from offhook.realtime.wire import given
 MAX_LOG: Final = 20_000
 MAX_WAITING: Final = 1000
 EXPIRED: Final = "Your session hit the maximum duration of 60 minutes."
-NEVER: Final = float("inf")
+LOST: Final = "The server had an error while processing your request. Sorry about that!"
 
 _BASE62: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
@@ -86,6 +87,7 @@ class EmulatorSession:
         seed: chance, in addition to the scenario's own seed.
         model: the `model` of the URL.
         connection: which connection of the emulator this is (from 0), for faults that differ.
+        handshake: takes the place of the scenario's.
         unix_time: the wall clock at `connected`, for `expires_at`.
     """
 
@@ -97,12 +99,14 @@ class EmulatorSession:
         seed: int = 0,
         model: str = "gpt-realtime-2.1",
         connection: int = 0,
+        handshake: Handshake | None = None,
         unix_time: float = 0.0,
     ) -> None:
         self.scenario = scenario
+        self.model = model
         self._ids = random.Random(f"{scenario.seed}/{seed}/ids")  # noqa: S311 - repeatable on purpose
         rng = random.Random(f"{scenario.seed}/{seed}/bursts")  # noqa: S311
-        self._handshake = scenario.handshake_of(connection)
+        self._handshake = scenario.handshake_of(connection) if handshake is None else handshake
         self._loss = scenario.loss_of(connection)
         self.conversation = Conversation(self._new_id("conv"))
         self.settings = Settings(self._new_id("sess"), model, int(unix_time + scenario.lifetime))
@@ -151,6 +155,15 @@ class EmulatorSession:
                 self._waiting.append(data)
             return
         self._receive(data, now)
+
+    def lose(self, loss: Loss, now: float) -> None:
+        """Be lost so many seconds from now, in the place of what the scenario says."""
+        self._loss, self._lost_at = loss, now + loss.after
+        self.handle_timer(now)
+
+    def interject(self, turn: Turn) -> None:
+        """Answer next with this turn, before those of the scenario."""
+        self._script.interject(turn)
 
     def receive_eof(self, now: float) -> None:
         """The socket is gone: nothing more happens."""
@@ -285,6 +298,10 @@ class EmulatorSession:
 
     def _lose(self) -> None:
         code = self._loss.code if self._loss is not None else None
+        if self._loss is not None and self._loss.error is not None:
+            expired = self._loss.error == "session_expired"
+            kind, text = ("invalid_request_error", EXPIRED) if expired else ("server_error", LOST)
+            self._error(ErrorDetails(type=kind, code=self._loss.error, message=text))
         if code is None:
             self.silent = True  # half-open: the socket stays, nothing comes any more
         else:

@@ -7,7 +7,8 @@
 | hung up    | nothing                        | refused             |                   |                     |
 
 A pause does not stop the line: its frames are offered all the time, and the session keeps back what a pause forbids and
-counts it for `resumed`. `drain` cuts the frame short where a pause begins or ends.
+counts it for `resumed`. `drain` cuts the frame short where a pause begins or ends. Between `hold_back` and `let_go`
+nothing is offered, as when Genesys cannot get rid of its audio (audiohook.md §5, client side throttle).
 
 Sources: audiohook.md §4 (200 ms frames, audio continuous, kept from the start of the connection set-up and sent faster
 than real time after `opened`, at most the last 20 s of it).
@@ -63,6 +64,7 @@ class CallerLine:
         self._next = 0
         self._open = False
         self._catching_up = False
+        self._held_back = False
         self._hung_up = False
         self.zero = 0.0
         """Monotonic seconds of sample 0."""
@@ -91,13 +93,25 @@ class CallerLine:
         self._clips.append((start, audio))
         return Spoken(self._time(start), self._time(start + len(audio)))
 
+    def hold_back(self) -> None:
+        """Nothing is sent until `let_go`."""
+        self._held_back = True
+
+    def let_go(self, now: float, *, lost: float = 0.0) -> int:
+        """What was kept back is due at once, but for a share that is lost, the oldest; returns the samples lost."""
+        samples = int(max(0, self._index(now) - self._next) * lost)
+        self._next += samples
+        self._held_back = False
+        self._catching_up = True
+        return samples
+
     def hang_up(self) -> None:
         """Nothing more is sent."""
         self._hung_up = True
 
     @property
     def _flowing(self) -> bool:
-        return self._open and not self._hung_up
+        return self._open and not (self._hung_up or self._held_back)
 
     def frames(self, now: float) -> list[CallerFrame]:
         """Return the whole frames that are due and have not been taken, oldest first."""

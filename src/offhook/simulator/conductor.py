@@ -13,12 +13,14 @@ import msgspec
 from offhook.simulator.caller import Spoken
 from offhook.simulator.listening import AgentSpeech
 from offhook.simulator.script import (
+    BeOdd,
     ChangeLanguage,
     HangUp,
     HoldLine,
     Interrupt,
     MakeNoise,
     Noise,
+    Oddity,
     PressDigits,
     Say,
     Step,
@@ -61,8 +63,47 @@ class Phone(Protocol):
         """Tell the agent of another language."""
         ...
 
+    def be_odd(self, kind: Oddity, seconds: float, now: float) -> None:
+        """Do something that Genesys should not do, or does under stress."""
+        ...
+
     def hang_up(self, now: float) -> None:
         """End the call."""
+        ...
+
+
+class Conducting(Protocol):
+    """Decides what the caller does: a `Conductor`, or something that makes it up as the call goes."""
+
+    failure: "StepFailed | None"
+    """Why the caller hung up, if it was for want of something."""
+
+    def start(self, now: float) -> None:
+        """The connection stands."""
+        ...
+
+    def opened(self, now: float) -> None:
+        """The session is open."""
+        ...
+
+    def flushed(self, now: float) -> None:
+        """The queue was flushed."""
+        ...
+
+    def stop(self) -> None:
+        """The call is over."""
+        ...
+
+    def next_timer(self) -> float | None:
+        """When to look again at the latest."""
+        ...
+
+    def advance(self, now: float) -> None:
+        """Do whatever is due."""
+        ...
+
+    def unreached(self) -> tuple[Step, ...]:
+        """Return the steps that had not been done."""
         ...
 
 
@@ -169,6 +210,8 @@ class Conductor:
             case ChangeLanguage():
                 self._mark = self._now
                 self._phone.change_language(step.language, self._now)
+            case BeOdd():
+                self._phone.be_odd(step.kind, step.seconds, self._now)
             case Wait():
                 self._mark = self._now
                 yield from self._until(self._now + step.seconds)

@@ -71,6 +71,7 @@ async def dial(
     ssl_context: ssl.SSLContext | None = None,
     insecure: bool = False,
     stop: asyncio.Event | None = None,
+    attempt: int = 0,
 ) -> CallReport:
     """Make one call to a real server.
 
@@ -82,11 +83,13 @@ async def dial(
         ssl_context: what to trust instead of the system's certificates.
         insecure: do not check the server's certificate.
         stop: when it is set, the caller hangs up.
+        attempt: how often Genesys has tried before.
 
     Raises:
         DialFailed: there was no session.
     """
-    headers = upgrade_headers(target, call.identity, nonce=secrets.token_urlsafe(24), unix_time=int(time.time()))
+    nonce, unix_time = secrets.token_urlsafe(24), int(time.time())
+    headers = upgrade_headers(target, call.identity, nonce=nonce, unix_time=unix_time, attempt=attempt)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
     async with aiohttp.ClientSession(
         timeout=timeout, middlewares=(_only_101,), cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False

@@ -73,6 +73,12 @@ class HoldEnded(_Moment, frozen=True, kw_only=True, tag="hold_ended"):
     secure: bool = False
 
 
+class Oddness(_Moment, frozen=True, kw_only=True, tag="oddity"):
+    """Genesys did what it should not do, or does under stress."""
+
+    kind: str
+
+
 class LanguageChanged(_Moment, frozen=True, kw_only=True, tag="language_changed"):
     """The server was told of another language."""
 
@@ -138,6 +144,7 @@ CallEvent = (
     | HoldStarted
     | HoldEnded
     | LanguageChanged
+    | Oddness
     | PausedByServer
     | ResumedByServer
     | ProtocolBroken
@@ -172,6 +179,8 @@ def describe(event: CallEvent) -> tuple[str, str]:
             return "caller", "is back"
         case LanguageChanged():
             return "call", f"language is now {event.language}"
+        case Oddness():
+            return "call", f"something odd: {event.kind}"
         case PausedByServer():
             return "call", "the server paused the caller's audio"
         case ResumedByServer():

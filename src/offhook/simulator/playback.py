@@ -200,6 +200,14 @@ class PlaybackQueue:
         """Bytes heard until `now`, over the whole call."""
         return self._done_bytes + (0 if self._run is None else self._run.played(now))
 
+    def tail(self, now: float, length: int) -> bytes:
+        """Return the last bytes that were heard until `now`, at most so many and without a gap."""
+        run = self._run
+        heard = 0 if run is None else run.played(now)
+        if run is not None and heard:
+            return bytes(run.audio[max(0, heard - length) : heard])
+        return bytes(self._done[-1].audio[-length:]) if self._done else b""
+
     def played(self, now: float) -> list[PlayedRun]:
         """Return exactly what was heard until `now`, and when."""
         runs = [PlayedRun(run.start, bytes(run.audio)) for run in self._done]

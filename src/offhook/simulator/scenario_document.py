@@ -152,6 +152,11 @@ class _UpdateDoc(Settings):
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 
 
+class _OddDoc(Settings):
+    kind: script.Oddity
+    seconds: _Seconds = 2.0
+
+
 class _EmptyDoc(Settings):
     pass
 
@@ -201,6 +206,7 @@ class _StepDoc(Settings):
     hold: _PauseDoc | None = None
     secure_pause: _PauseDoc | None = None
     update: _UpdateDoc | None = None
+    odd: _OddDoc | None = None
     wait: _SecondsDoc | None = None
     wait_for_end: _WaitForEndDoc | None = None
     hang_up: _EmptyDoc | None = None
@@ -308,6 +314,8 @@ def _step(doc: _StepDoc) -> script.Step:
             return script.HoldLine(step.seconds, step.keys(), secure=True)
         case _StepDoc(update=_UpdateDoc() as step):
             return script.ChangeLanguage(step.language)
+        case _StepDoc(odd=_OddDoc() as step):
+            return script.BeOdd(step.kind, step.seconds)
         case _StepDoc(wait=_SecondsDoc() as step):
             return script.Wait(step.seconds)
         case _StepDoc(wait_for_end=_WaitForEndDoc() as step):

@@ -87,6 +87,20 @@ class ChangeLanguage(msgspec.Struct, frozen=True):
     language: str
 
 
+Oddity = Literal["burst", "discarded", "malformed", "no_pings", "repeated_open", "throttled"]
+"""`burst`: the caller's audio is kept back and then comes at once. `discarded`: likewise, but the older half of it is
+lost. `malformed`: a text message that breaks off; the server is to end the session. `no_pings`: none for a while.
+`repeated_open`: `open` once more. `throttled`: `error` 429 with `retryAfter`."""
+
+
+class BeOdd(msgspec.Struct, frozen=True):
+    """Genesys does what it should not, or what it does under stress; over at once, whatever it has set off."""
+
+    kind: Oddity
+    seconds: float = 2.0
+    """How long audio is kept back, pings are withheld, or the server is to wait."""
+
+
 class Wait(msgspec.Struct, frozen=True):
     """Stay silent."""
 
@@ -104,7 +118,19 @@ class HangUp(msgspec.Struct, frozen=True):
     """End the call."""
 
 
-Step = WaitForAgent | Say | MakeNoise | Interrupt | PressDigits | HoldLine | ChangeLanguage | Wait | WaitForEnd | HangUp
+Step = (
+    WaitForAgent
+    | Say
+    | MakeNoise
+    | Interrupt
+    | PressDigits
+    | HoldLine
+    | ChangeLanguage
+    | BeOdd
+    | Wait
+    | WaitForEnd
+    | HangUp
+)
 
 
 class HeardSeconds(msgspec.Struct, frozen=True):

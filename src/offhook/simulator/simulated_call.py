@@ -5,25 +5,26 @@ that comes and `handle_timer(now)` at `next_timer()`, sends `data_to_send()` aft
 it drops the socket and asks for the `report`.
 """
 
+from collections.abc import Callable
 from typing import assert_never
 
 import msgspec
 
 from offhook.audiohook import events as wire
-from offhook.audiohook.client import ClientSession
 from offhook.audiohook.errors import RATE_LIMIT, SOCKET_CLOSED, UNEXPECTED
 from offhook.audiohook.messages import BotTurnResponse, Participant
 from offhook.audiohook.state import ClientState
 from offhook.simulator import events as ev
 from offhook.simulator.caller import CallerFrame, CallerLine, Spoken
-from offhook.simulator.conductor import Conductor
+from offhook.simulator.conductor import Conducting, Conductor, Phone
 from offhook.simulator.identity import CallIdentity
 from offhook.simulator.listening import AgentSpeech, audible_spans
+from offhook.simulator.odd_session import OddSession
 from offhook.simulator.playback import PlaybackQueue, PlaybackStarted
 from offhook.simulator.recording import stereo
 from offhook.simulator.report import CallReport, EndedBy
 from offhook.simulator.reporting import Logbook, broken_rule
-from offhook.simulator.script import Noise, Scenario, SpeechSource, Utterance
+from offhook.simulator.script import Noise, Oddity, Scenario, SpeechSource, Utterance
 
 
 class SimulatedCall:
@@ -36,6 +37,7 @@ class SimulatedCall:
         probe: make a connection probe of it; the scenario should be `script.probe_scenario()`.
         max_seconds: the call is given up after so long.
         queue: the playback queue, to change its bound or its habits.
+        conduct: makes what takes the place of the scenario's steps; it is given the telephone and an ear.
     """
 
     def __init__(
@@ -47,13 +49,14 @@ class SimulatedCall:
         probe: bool = False,
         max_seconds: float = 300.0,
         queue: PlaybackQueue | None = None,
+        conduct: Callable[[Phone, AgentSpeech], Conducting] | None = None,
     ) -> None:
         self.scenario = scenario
         self.probe = probe
         self.identity = identity or CallIdentity.from_seed(0, probe=probe)
         self._speech = speech
         self.max_seconds = max_seconds
-        self._session = ClientSession(
+        self._session = OddSession(
             session_id=self.identity.session_id,
             organization_id=self.identity.organization_id,
             conversation_id=self.identity.conversation_id,
@@ -62,13 +65,19 @@ class SimulatedCall:
         self._sent: list[CallerFrame] = []
         self._line = CallerLine(burst_ms=scenario.start_burst_ms, background=scenario.background)
         self._ear = AgentSpeech()
-        self._conductor = Conductor(scenario.steps, self, self._ear, stay=scenario.stay)
+        self._conductor: Conducting = (
+            Conductor(scenario.steps, self, self._ear, stay=scenario.stay)
+            if conduct is None
+            else conduct(self, self._ear)
+        )
         self._log = Logbook()
         self._figures = self._log.figures
         self._ending = self._log.ending
         self._events: list[ev.CallEvent] = []
         self._last_message = ""
         self._give_up_at: float | None = None
+        self._let_go: tuple[float, float] | None = None
+        """When the caller's audio flows again, and the share of it that is lost."""
         self._finished = False
 
     # --- verbs of the shell -----------------------------------------------------------------------------------------
@@ -145,6 +154,7 @@ class SimulatedCall:
             self._line.next_timer(),
             self._conductor.next_timer(),
             self._give_up_at,
+            None if self._let_go is None else self._let_go[0],
         ]
         return min((timer for timer in timers if timer is not None), default=None)
 
@@ -219,6 +229,26 @@ class SimulatedCall:
         self._session.send_update(language, now)
         self._tell(ev.LanguageChanged(at=self._at(now), language=language))
 
+    def be_odd(self, kind: Oddity, seconds: float, now: float) -> None:
+        """Do something that Genesys should not do, or does under stress."""
+        session = self._session
+        if session.state is not ClientState.OPEN:
+            return
+        self._tell(ev.Oddness(at=self._at(now), kind=kind))
+        match kind:
+            case "burst" | "discarded":
+                self._send(self._line.drain(now), now)
+                self._line.hold_back()
+                self._let_go = (now + seconds, 0.5 if kind == "discarded" else 0.0)
+            case "malformed":
+                session.send_malformed()
+            case "no_pings":
+                session.withhold_pings(seconds, now)
+            case "repeated_open":
+                session.repeat_open()
+            case "throttled":
+                session.send_error(429, "Rate limit exceeded", now, retry_after=seconds)
+
     def hang_up(self, now: float) -> None:
         """End the call as the script or a failed step says."""
         failure = self._conductor.failure
@@ -235,10 +265,20 @@ class SimulatedCall:
         self._queue.advance(now)
         for played in self._queue.events():
             self._played(played.at, now, started=isinstance(played, PlaybackStarted))
+        self._go_on_sending(now)
         self._send(self._line.frames(now), now)
         if self._give_up_at is not None and now >= self._give_up_at:
             self._give_up(f"the call did not end within {self.max_seconds:g} s", now)
         self._conductor.advance(now)
+
+    def _go_on_sending(self, now: float) -> None:
+        """The caller's audio was kept back for long enough."""
+        if self._let_go is None or now < self._let_go[0]:
+            return
+        lost = self._line.let_go(now, lost=self._let_go[1])
+        self._let_go = None
+        if lost and self._session.state is ClientState.OPEN:
+            self._session.send_discarded(lost, now)
 
     def _played(self, at: float, now: float, *, started: bool) -> None:
         if self.scenario.playback_reports and self._session.state is ClientState.OPEN:

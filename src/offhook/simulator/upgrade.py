@@ -105,7 +105,9 @@ def _decoded(secret: str | None) -> bytes | None:
         raise UnusableTarget(str(error)) from None
 
 
-def upgrade_headers(to: Target, identity: CallIdentity, *, nonce: str, unix_time: int) -> dict[str, str]:
+def upgrade_headers(
+    to: Target, identity: CallIdentity, *, nonce: str, unix_time: int, attempt: int = 0
+) -> dict[str, str]:
     """Return the headers of the upgrade that are Genesys' own, signed when there is a secret.
 
     Args:
@@ -113,13 +115,14 @@ def upgrade_headers(to: Target, identity: CallIdentity, *, nonce: str, unix_time
         identity: IDs of the call.
         nonce: at least 22 characters that were never used before.
         unix_time: now, in seconds of the Unix clock.
+        attempt: how often Genesys has tried before (audiohook.md §1.5).
     """
     headers = {
         "Host": to.authority,
         "Audiohook-Organization-Id": identity.organization_id,
         "Audiohook-Session-Id": identity.session_id,
         "Audiohook-Correlation-Id": identity.correlation_id,
-        "Audiohook-Retry-Attempt": "0",
+        "Audiohook-Retry-Attempt": str(attempt),
         "User-Agent": USER_AGENT,
     }
     if to.key:
