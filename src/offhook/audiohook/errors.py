@@ -68,11 +68,7 @@ CODES: dict[str, Rule] = {
     # the client's rules
     NO_MEDIA: Rule(415, "an offer holds PCMU or L16 at 8000 Hz with the external channel"),
     ORGANIZATION: Rule(405, "organizationId of open equals the header Audiohook-Organization-Id"),
-    FLOOD: Rule(
-        429,
-        "text messages come at no more than 50 a second, audio at no more than twice the pace of speech after a burst "
-        "of 150 seconds",
-    ),
+    FLOOD: Rule(429, "text messages come at no more than 50 a second, audio about as fast as it is spoken"),
     OPEN_TIMEOUT: Rule(408, "open follows within 10 s of the upgrade"),
     UNEXPECTED_AUDIO: Rule(415, "audio comes after opened and in sessions with media only"),
     TOO_DEEP: Rule(400, "JSON is nested no deeper than 64 levels"),

@@ -251,7 +251,7 @@ class LimitsConfig(Settings):
 
     max_calls: int = Field(default=1000, ge=1, description="Calls at a time; more are refused.")
     max_opens_per_second: float | None = Field(
-        default=100.0, gt=0, description="Calls that begin, on average; more are refused. null for any number."
+        default=None, gt=0, description="Calls that begin, on average; more are refused. Left out: any number."
     )
     opens_burst: int | None = Field(
         default=None, ge=1, description="Calls that may begin at once; left out: two seconds' worth."

@@ -236,7 +236,7 @@ def test_the_limits_of_a_configuration() -> None:
     )
     limits = call_limits(config)
     assert limits == CallLimits(
-        process=CallLimit(30, 100.0),
+        process=CallLimit(30),
         keys={"keys[0]": CallLimit(7), "europe": CallLimit()},
         organization=CallLimit(max_opens_per_second=0.5),
         agents={"support": CallLimit(5, 2, 9), "sales": CallLimit()},
