@@ -194,10 +194,9 @@ When the caller hangs up there is no `disconnect`, so the flow gets none.
 | `OFFHOOK_TARGET` | whom the agent wants the caller connected with; only after `escalate` with a target |
 
 The `reason` of `disconnect` is `completed` once `opened` was sent, whatever the outcome, so that the flow takes its
-Success path. It is `error` for a call that was refused ([OH-CALL-01](errors.md#oh-call-01) to 05,
-[OH-LIMIT-01](errors.md#oh-limit-01) to 05), for one that came while the gateway was draining
-([OH-GATE-10](errors.md#oh-gate-10)), for a broken rule of the protocol (`OH-HOOK`) and for a fault of offhook
-([OH-GATE-01](errors.md#oh-gate-01)). It is `unauthorized` for [OH-HOOK-10](errors.md#oh-hook-10) only.
+Success path. It is `error` for a call that was refused ([OH-CALL-01](errors.md#oh-call-01) to 05, `OH-LIMIT`, and
+[OH-GATE-10](errors.md#oh-gate-10) while draining), for a broken rule of the protocol (`OH-HOOK`) and for a fault of
+offhook ([OH-GATE-01](errors.md#oh-gate-01)). It is `unauthorized` for [OH-HOOK-10](errors.md#oh-hook-10) only.
 
 ## The call port
 
@@ -205,8 +204,9 @@ Success path. It is `error` for a call that was refused ([OH-CALL-01](errors.md#
 |---|---|
 | `GET {{base_path}}[/connector-id…][?query]` with an upgrade | 101; 401 after {auth.REFUSAL_DELAY:g} s; 503 with \
 `limits.max_sockets` connections |
-| the same while draining | 101, and `disconnect` with reason `error` in answer to `open` \
-([OH-GATE-10](errors.md#oh-gate-10)); 503 with {server.MAX_TURNED_AWAY} of these, and once the calls are cut |
+| the same beyond a limit of calls | 101, and `disconnect` with reason `error` in answer to `open` (`OH-LIMIT`) |
+| the same while draining | 101, and the same `disconnect` ([OH-GATE-10](errors.md#oh-gate-10)); 503 with \
+{server.MAX_TURNED_AWAY} of these, and once the calls are cut |
 | the same without an upgrade | 426 |
 | `GET {listener.HEALTH_PATH}` | 200 while the process lives |
 | `GET {listener.READINESS_PATH}` | 200 when new calls are taken; 503 while draining, with `limits.max_calls` calls, \

@@ -90,9 +90,7 @@ ODD = {"no-pings", "throttled", "reopen", "burst", "discarded", "malformed"}
 
 def wrong_when_survived(fault: Fault, outcomes: list[CallOutcome], place: Place) -> list[str]:
     """Return where the loss of a Realtime leg shows more than it may."""
-    wrong = [
-        f"dead air: {gap}" for outcome in outcomes for gap in outcome.gaps if gap.seconds > verdict.MAX_DEAD_AIR
-    ]
+    wrong = [f"dead air: {gap}" for outcome in outcomes for gap in outcome.gaps if gap.seconds > verdict.MAX_DEAD_AIR]
     if fault.breaks == "ai":
         if place.legs[line_name(outcomes[0].line)] < 2:
             wrong.append("no second Realtime leg")

@@ -231,7 +231,7 @@ async def test_what_counts_as_one_address(family: int, host: str, network: str) 
 async def test_a_port_that_is_taken_leaves_nothing_open() -> None:
     async with serve(ListenerLimits(close_timeout=0.3)) as call_port:
         with pytest.raises(OSError, match="Address already in use"):
-            acceptor_module.listen("127.0.0.1", call_port.port)
+            await acceptor_module.listen("127.0.0.1", call_port.port)
 
 
 # Requests.
@@ -290,7 +290,7 @@ async def test_no_more_sockets_than_allowed() -> None:
 async def test_what_readiness_says_does_not_close_the_port() -> None:
     async with serve(ListenerLimits(close_timeout=0.3)) as call_port:
         call_port.draining = "overloaded"
-        call_port.listener._no_place = lambda: None
+        call_port.listener._closed = lambda: None
         head, body = await call_port.ask(request_head("/readyz", {"Host": "x", "Connection": "close"}))
         assert (head.status, b"overloaded" in body) == (503, True)
         call = await call_port.dial()

@@ -253,7 +253,7 @@ async def test_a_caller_gets_a_warm_session() -> None:
     async with emulator() as a:
         made = gateway(a.url, realtime={"warm": {"size": 1}})
         async with made.serving(observers=[watcher]) as server:
-            await until(lambda: server._generation._dialer.warm["support"])
+            await until(lambda: server._generation.dialer.warm["support"])
             await GatewayWorld(server, a, watcher).call(GREETED)
             await until(lambda: a.connections == 2)
         prepared, own, asked, *_ = (event for event in sent_to(a) if not isinstance(event, rt.UnknownEvent))

@@ -198,7 +198,9 @@ _AI: Final = (
     Fault("ai-failed", "a response fails by a rate limit", _answer(Turn(fail=Failure()))),
     Fault("ai-empty", "a response completes without audio", _answer(Turn(say=ALL_RIGHT, no_audio=True))),
     Fault(
-        "ai-filtered", "a response stops half way: content_filter", _answer(Turn(say=SENTENCE, incomplete="content_filter"))
+        "ai-filtered",
+        "a response stops half way: content_filter",
+        _answer(Turn(say=SENTENCE, incomplete="content_filter")),
     ),
     Fault("ai-unfinished", "a response begins and never ends", _answer(Turn(say=SENTENCE, unfinished=True))),
     Fault("ai-late", "half way through a response nothing comes for 3 s", _answer(Turn(say=SENTENCE, pause_ms=3000))),

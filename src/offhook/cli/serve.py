@@ -150,7 +150,7 @@ async def _serve_with_workers(source: "Source", text: str, config: "Config") -> 
             app=source.app, settings=dict(source.settings), source=source.path, overrides=source.overrides, text=text
         ),
         read=read if source.app is None else None,
-        sockets=listen(*config.listen),
+        sockets=await listen(config.listen.host, config.listen.port),
     )
     async with supervisor, _beside(config, supervisor):
         if config.needs_emulator:

@@ -11,7 +11,7 @@ from offhook.cli.launch import Served, Source, configure_logging, loop_factory
 from offhook.config import Config, ConfigError, Mark, Problem
 from offhook.config.problems import UNREADABLE
 from offhook.gateway.channel import Begin
-from offhook.gateway.server import keep_fixed
+from offhook.gateway.settings import keep_fixed
 from offhook.gateway.worker import work
 
 

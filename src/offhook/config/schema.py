@@ -348,7 +348,7 @@ class Config(Settings):
     )
     tls: TlsConfig | None = Field(default=None, description="TLS on the call port; usually the load balancer's job.")
     workers: int = Field(
-        default=1, ge=1, le=64, description="Processes that carry calls, on one call port; `max_calls` counts all."
+        default=1, ge=1, le=64, description="Processes that carry calls, on one call port; limits of calls count all."
     )
     limits: LimitsConfig = Field(default=LimitsConfig(), description="Bounds.")
     log: LogConfig = Field(default=LogConfig(), description="What is logged.")

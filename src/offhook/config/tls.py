@@ -31,7 +31,10 @@ def server_context(tls: TlsConfig, setting: str) -> ssl.SSLContext:
 
 
 def load_certificate(context: ssl.SSLContext, tls: TlsConfig, setting: str) -> None:
-    """Read certificate and key into a context, which uses them from its next connection on; as `server_context`."""
+    """Show this certificate from the next connection on; ConfigError like that of `server_context`.
+
+    Whether the files can be used is better tried on another context first: this one may be left without a certificate.
+    """
     for name, path in (("cert", tls.cert), ("key", tls.key)):
         try:
             with Path(path).open("rb"):

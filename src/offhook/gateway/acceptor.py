@@ -10,7 +10,6 @@ down and not the calls.
 """
 
 import asyncio
-import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -94,27 +93,43 @@ class Acceptor:
         self._tls_shutdown_timeout = tls_shutdown_timeout
         self._tls: ssl.SSLContext | None = None
         self._listening: list[socket.socket] = []
+        self._paused = False
         # Dictionaries for their order: the first is the oldest.
         self._handshakes: dict[Handshake, None] = {}
         self._by_network: dict[str, dict[Handshake, None]] = {}
         self._dropped = 0
         self._log_at = 0.0
-        self.idle = asyncio.Event()
-        """Set while there is no connection that is no call yet."""
-        self.idle.set()
 
     @property
     def handshakes(self) -> int:
         """Connections that are no call yet."""
         return len(self._handshakes)
 
-    def start(self, listening: Sequence[socket.socket], *, tls: ssl.SSLContext | None = None) -> int:
-        """Begin to accept on sockets that listen, which are ours from now on; return the port of the first."""
+    @property
+    def listening(self) -> bool:
+        """Connections are accepted, or will be after a pause."""
+        return bool(self._listening)
+
+    def set_limits(self, *, max_handshakes: int, max_handshakes_per_address: int) -> None:
+        """Go by other bounds from the next connection on."""
+        self._max, self._max_per_address = max_handshakes, max_handshakes_per_address
+
+    async def start(
+        self, host: str, port: int, *, tls: ssl.SSLContext | None = None, sockets: Sequence[socket.socket] = ()
+    ) -> int:
+        """Listen and return the port; OSError when that cannot be.
+
+        Args:
+            host: address or name.
+            port: 0 = a free one.
+            tls: for wss.
+            sockets: sockets that listen already, to take over in place of host and port; other processes may accept
+                from them too.
+        """
         self._tls = tls
-        self._listening = list(listening)
-        for one in self._listening:
-            one.setblocking(False)
-            self._watch(one)
+        self._listening = list(sockets) or await listen(host, port)
+        for listening in self._listening:
+            self._watch(listening)
         bound: int = self._listening[0].getsockname()[1]
         return bound
 
@@ -126,6 +141,20 @@ class Acceptor:
             listening.close()
         self._listening.clear()
 
+    def pause(self) -> None:
+        """Leave new connections to the other processes that listen."""
+        if not self._paused:
+            self._paused = True
+            for listening in self._listening:
+                asyncio.get_running_loop().remove_reader(listening)
+
+    def resume(self) -> None:
+        """Accept again."""
+        if self._paused:
+            self._paused = False
+            for listening in self._listening:
+                self._watch(listening)
+
     async def stop(self) -> None:
         """Accept no more, and drop what is no call yet."""
         self.close()
@@ -136,7 +165,7 @@ class Acceptor:
             await asyncio.wait(setting_up)
 
     def _watch(self, listening: socket.socket) -> None:
-        if listening in self._listening:
+        if listening in self._listening and not self._paused:
             asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
     def _accept(self, listening: socket.socket) -> None:
@@ -162,7 +191,6 @@ class Acceptor:
             self._drop(next(iter(self._handshakes)))
         handshake = Handshake(network, self._finished)
         self._handshakes[handshake] = None
-        self.idle.clear()
         self._by_network.setdefault(network, {})[handshake] = None
         handshake.task = asyncio.create_task(self._set_up(handshake, connection))
         handshake.task.add_done_callback(lambda _: _set_up_ended(handshake, connection))
@@ -173,8 +201,6 @@ class Acceptor:
         del neighbours[handshake]
         if not neighbours:
             del self._by_network[handshake.network]
-        if not self._handshakes:
-            self.idle.set()
 
     def _drop(self, handshake: Handshake) -> None:
         handshake.drop()
@@ -211,21 +237,22 @@ def _set_up_ended(handshake: Handshake, connection: socket.socket) -> None:
         connection.close()  # also when its task was dropped before it began
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Return sockets that listen on all addresses of a name, with one port; OSError when that cannot be."""
-    places = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+async def listen(host: str, port: int) -> list[socket.socket]:
+    """Return a listening socket for each address of a host, with one port; OSError when that cannot be."""
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
     sockets: list[socket.socket] = []
-    with contextlib.ExitStack() as stack:
-        for family, _, _, _, place in dict.fromkeys(places):
-            one = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            one.bind((place[0], port, *place[2:]))
-            port = one.getsockname()[1]
-            one.listen(BACKLOG)
-            sockets.append(one)
-        stack.pop_all()
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            listening = socket.create_server((address[0], port), family=family, backlog=BACKLOG, dualstack_ipv6=False)
+            listening.setblocking(False)
+            port = listening.getsockname()[1]
+            sockets.append(listening)
+    except OSError:
+        for listening in sockets:
+            listening.close()
+        raise
     return sockets
 
 

@@ -132,9 +132,10 @@ def _limit(settings: CallLimitConfig | LimitsConfig | AgentLimits) -> CallLimit:
 class _Account:
     """Calls of one scope, and the budget of those that begin."""
 
-    __slots__ = ("bucket", "calls", "limit")
+    __slots__ = ("bucket", "calls", "limit", "scope")
 
-    def __init__(self, limit: CallLimit) -> None:
+    def __init__(self, scope: Scope, limit: CallLimit) -> None:
+        self.scope = scope
         self.calls = 0
         self.limit = limit
         self.bucket = limit.bucket()
@@ -163,6 +164,7 @@ class AdmissionControl:
         overloaded: tells that the process is too busy to take another call.
         calls_elsewhere: calls of other processes that count for a scope, too; by default none. It is asked for every
             call that wants in, so it must know the answer without waiting.
+        changed: told of the calls of a scope whenever they are other ones, for other processes to know.
     """
 
     def __init__(
@@ -171,10 +173,12 @@ class AdmissionControl:
         *,
         overloaded: Callable[[], bool] = lambda: False,
         calls_elsewhere: Callable[[Scope], int] = lambda scope: 0,
+        changed: Callable[[Scope, int], None] = lambda scope, calls: None,
     ) -> None:
         self._limits = limits if limits is not None else CallLimits()
         self._overloaded = overloaded
         self._calls_elsewhere = calls_elsewhere
+        self._changed = changed
         self._accounts: dict[Scope, _Account] = {}
         self._tidy_at = MAX_ACCOUNTS
 
@@ -227,10 +231,18 @@ class AdmissionControl:
             self._check(scope, account, now)
         taken = [account for _, account in accounts]
         for account in taken:
-            account.calls += 1
+            self._count(account, 1)
             if account.bucket is not None:
                 account.bucket.spend(now)
-        return Place(lambda: _release(taken))
+        return Place(lambda: self._release(taken))
+
+    def _count(self, account: _Account, calls: int) -> None:
+        account.calls += calls
+        self._changed(account.scope, account.calls)
+
+    def _release(self, accounts: Iterable[_Account]) -> None:
+        for account in accounts:
+            self._count(account, -1)
 
     def _check(self, scope: Scope, account: _Account, now: float) -> None:
         limit, owner = account.limit, _OWNERS[scope.kind]
@@ -243,7 +255,7 @@ class AdmissionControl:
     def _account(self, scope: Scope) -> _Account:
         account = self._accounts.get(scope)
         if account is None:
-            account = self._accounts[scope] = _Account(self._limits.of(scope))
+            account = self._accounts[scope] = _Account(scope, self._limits.of(scope))
         return account
 
     def _tidy(self) -> None:
@@ -252,8 +264,3 @@ class AdmissionControl:
             scope: account for scope, account in self._accounts.items() if account.calls or scope.kind != "organization"
         }
         self._tidy_at = max(MAX_ACCOUNTS, 2 * len(self._accounts))
-
-
-def _release(accounts: Iterable[_Account]) -> None:
-    for account in accounts:
-        account.calls -= 1

@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Iterator, Mapping, Sequence
 
 from offhook.agents import Agent, warm_session
-from offhook.config import Config, KeyConfig, client_context
+from offhook.config import Config, KeyConfig
 from offhook.gateway.admission import AdmissionControl
 from offhook.gateway.auth import AccessKey, Gate
 from offhook.gateway.call_task import CallServices
@@ -36,11 +36,12 @@ class Generation:
     Args:
         config: the whole configuration.
         nonces: where the gate asks whether a nonce is new; outlives the generation.
-        admission: counts the calls; outlives the generation.
+        admission: counts the calls of all generations.
         connect: opens the Realtime links.
         observers: watch the calls.
-        realtime_tls: trust for wss on the Realtime leg; None = the default of the platform.
-        tools_tls: trust for https of the tools; None = the default of the platform.
+        realtime_tls: trust for wss on the Realtime leg.
+        tools_tls: trust for https of the tools.
+        trust: trust for https of the Genesys platform.
     """
 
     def __init__(
@@ -50,34 +51,34 @@ class Generation:
         nonces: Nonces,
         admission: AdmissionControl,
         connect: LinkConnector,
-        observers: Sequence[CallObserver] = (),
-        realtime_tls: ssl.SSLContext | None = None,
-        tools_tls: ssl.SSLContext | None = None,
+        observers: Sequence[CallObserver],
+        realtime_tls: ssl.SSLContext,
+        tools_tls: ssl.SSLContext,
+        trust: ssl.SSLContext,
     ) -> None:
         self.config = config
         keys = (_access_key(name, key) for name, key in config.named_keys().items())
         self.gate = Gate(keys, public_url=config.dialled_url(), nonces=nonces)
-        trust = client_context()
         self._tools = _tool_sets(config)
-        self._dialer = Dialer(
+        self.dialer = Dialer(
             config.usable_providers,
             safety_key=_safety_key(config),
             deadline=config.limits.connect_timeout,
             head_start=config.realtime.head_start,
             connect=connect,
-            ssl_context=realtime_tls or trust,
+            ssl_context=realtime_tls,
             warm=config.realtime.warm,
             warm_agents=_warm_agents(config, self._tools),
         )
         self._sources = ToolSources(source for tools in self._tools.values() for source in tools.sources)
         self._resources = ToolResources(
-            http=HttpClients(tls=tools_tls or trust),
+            http=HttpClients(tls=tools_tls),
             genesys=PlatformApi(config.genesys.access(), tls=trust) if config.genesys is not None else None,
             tool_timeout=config.limits.tool_timeout,
         )
         self.services = CallServices(
             registry=config.registry(),
-            dialer=self._dialer,
+            dialer=self.dialer,
             tools=self._tools,
             observers=Observers(observers),
             prices=config.price_list(),
@@ -91,11 +92,7 @@ class Generation:
     async def open(self) -> None:
         """Open what the calls need; sources of tools that hang are given up (see `ToolSources.open`)."""
         await self._sources.open(self._resources)
-        self._dialer.start()
-
-    def drain(self) -> None:
-        """No new calls will come; those that are keep what they have."""
-        self._dialer.drain()
+        self.dialer.start()
 
     @contextlib.contextmanager
     def used(self) -> Iterator[CallServices]:
@@ -109,14 +106,9 @@ class Generation:
             if not self._calls:
                 self._unused.set()
 
-    def provider_states(self) -> dict[str, str]:
-        """Return the state of each provider by its name, as `control.GatewayStatus` has them."""
-        without_key = {one.name: "unusable" for one in self.config.realtime.providers}
-        return {**without_key, **self._dialer.status()}
-
     async def retire(self) -> None:
-        """Close once no call uses it any more."""
-        self.drain()
+        """No new calls get it: close it once no call uses it any more."""
+        self.dialer.drain()
         await self._unused.wait()
         await self.close()
 
@@ -125,7 +117,7 @@ class Generation:
         genesys = self._resources.genesys
         await close_in_order(
             [
-                Part("realtime connections", self._dialer.close),
+                Part("realtime links", self.dialer.close),
                 Part("tools", self._close_tools),
                 Part("sources of tools", self._sources.close, deadline=10.0),
                 Part("http clients", self._resources.http.close),

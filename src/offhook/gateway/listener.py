@@ -18,7 +18,7 @@ from typing import Any
 from aiohttp import HttpVersion11, WSMsgType, web
 
 from offhook.agents import ConnectorPath
-from offhook.gateway.acceptor import Acceptor, Handshake, listen
+from offhook.gateway.acceptor import Acceptor, Handshake
 from offhook.gateway.audiohook_socket import AudioHookSocket
 from offhook.gateway.auth import Admission
 from offhook.httpsig import SignedRequest
@@ -101,7 +101,7 @@ class Listener:
         admit: decides whether a request may be upgraded.
         serve_call: carries the calls.
         not_ready: what `/readyz` says.
-        no_place: why upgrades are answered with 503; by default what `not_ready` says. A call that is upgraded can be
+        closed: why upgrades are answered with 503; by default what `not_ready` says. A call that is upgraded can be
             refused in the protocol, which Genesys understands better.
         limits: bounds.
     """
@@ -113,15 +113,14 @@ class Listener:
         admit: Admit,
         serve_call: ServeCall,
         not_ready: NotReady,
-        no_place: NotReady | None = None,
+        closed: NotReady | None = None,
         limits: ListenerLimits | None = None,
     ) -> None:
         self._base_path = base_path.rstrip("/")
         self._admit = admit
         self._serve_call = serve_call
         self._not_ready = not_ready
-        self._no_place = no_place if no_place is not None else not_ready
-        self._listening = False
+        self._closed = closed if closed is not None else not_ready
         self._limits = limits if limits is not None else ListenerLimits()
         self._upgraded = 0
         self._server: web.Server | None = None
@@ -138,34 +137,35 @@ class Listener:
         """Connections that are no call yet."""
         return self._acceptor.handshakes
 
-    async def handshakes_over(self) -> None:
-        """Return when there is no such connection."""
-        await self._acceptor.idle.wait()
-
     @property
-    def idle_timeout(self) -> float:
-        """Seconds after which a connection that brings no request is closed."""
+    def head_timeout(self) -> float:
+        """Seconds after which a connection is closed that brings no request."""
         return self._limits.head_timeout
+
+    def set_limits(self, limits: ListenerLimits) -> None:
+        """Go by other bounds from the next connection on."""
+        self._limits = limits
+        self._acceptor.set_limits(
+            max_handshakes=limits.max_handshakes, max_handshakes_per_address=limits.max_handshakes_per_address
+        )
 
     async def start(
         self, host: str, port: int, *, tls: ssl.SSLContext | None = None, sockets: Sequence[socket.socket] = ()
     ) -> int:
-        """Listen and return the port (of interest when `port` is 0); OSError when that cannot be.
-
-        Args:
-            host: address or name.
-            port: 0 = a free one.
-            tls: for wss.
-            sockets: listening sockets to take over; host and port do not count then.
-        """
+        """Listen and return the port (of interest when `port` is 0), or take `sockets` over; see `Acceptor.start`."""
         self._server = web.Server(self._handle)
-        taken = sockets or listen(host, port)
-        self._listening = True
-        return self._acceptor.start(taken, tls=tls)
+        return await self._acceptor.start(host, port, tls=tls, sockets=sockets)
+
+    def pause(self) -> None:
+        """Leave new connections to the other processes that listen."""
+        self._acceptor.pause()
+
+    def resume(self) -> None:
+        """Accept again."""
+        self._acceptor.resume()
 
     def stop_listening(self) -> None:
         """Take no new connections; those that stand are not touched."""
-        self._listening = False
         self._acceptor.close()
 
     async def stop(self) -> None:
@@ -182,7 +182,7 @@ class Listener:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             answer = await self._route(request)
-            if not self._listening and not answer.prepared:
+            if not self._acceptor.listening and not answer.prepared:
                 # Whoever keeps the connection would miss the process that listens now.
                 answer.force_close()
             return answer
@@ -244,7 +244,7 @@ class Listener:
         admission = await self._admit(signed, request.remote)
         if admission is None:
             return _answer(HTTPStatus.UNAUTHORIZED, "unauthorized")
-        reason = self._no_place()
+        reason = self._closed()
         if reason is None and self._limits.max_sockets is not None and self._upgraded >= self._limits.max_sockets:
             reason = TOO_MANY_SOCKETS
         if reason is not None:

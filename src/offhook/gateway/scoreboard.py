@@ -5,6 +5,8 @@ by one process at a time: a worker writes its own slot, the supervisor hands slo
 number is 8 bytes, aligned, and written at once; a sum over several may be a moment old.
 """
 
+import functools
+import hashlib
 import mmap
 import os
 import tempfile
@@ -12,16 +14,20 @@ import time
 from collections.abc import Iterator
 from typing import Self
 
+SETS = 64
+WAYS = 16
+"""The calls of so many scopes are shown for each process, 64 by 16. What finds no room counts in its process only."""
+
 _WORD = 8
-_SLOT_WORDS = 8
-"""One cache line."""
+_HEAD_WORDS = 8
+_SLOT_WORDS = _HEAD_WORDS + SETS * WAYS * 2
 
 _DRAINING = 0
 _NUMBER, _PID, _STARTED_MS, _CALLS, _READY, _LEAVING = range(6)
 
 
 class Slot:
-    """The numbers of one process."""
+    """The numbers of one process: what it is, how it does, and its calls by scope (a key, an organization …)."""
 
     def __init__(self, words: memoryview) -> None:
         self._words = words
@@ -35,8 +41,24 @@ class Slot:
 
     def clear(self) -> None:
         """Forget the process; it carries no calls any more."""
-        for word in range(_SLOT_WORDS):
-            self._words[word] = 0
+        self._words.cast("B")[:] = bytes(_SLOT_WORDS * _WORD)
+
+    def show(self, scope: str, calls: int) -> None:
+        """Let others know how many calls of a scope there are."""
+        name, words, free = _name(scope), self._words, 0
+        for place in _places(name):
+            if words[place] == name:
+                words[place + 1] = calls
+                return
+            if not free and not words[place + 1]:
+                free = place
+        if free:
+            words[free], words[free + 1] = name, calls
+
+    def shown(self, scope: str) -> int:
+        """Return how many calls of a scope the process has let others know of."""
+        name, words = _name(scope), self._words
+        return next((int(words[place + 1]) for place in _places(name) if words[place] == name), 0)
 
     @property
     def number(self) -> int:
@@ -93,7 +115,7 @@ class Scoreboard:
         self.fd = fd
         memory = mmap.mmap(fd, _size(slots))
         self._words = memoryview(memory).cast("q")
-        starts = range(_SLOT_WORDS, len(self._words), _SLOT_WORDS)
+        starts = range(_HEAD_WORDS, len(self._words), _SLOT_WORDS)
         self.slots = tuple(Slot(self._words[start : start + _SLOT_WORDS]) for start in starts)
 
     @classmethod
@@ -121,6 +143,10 @@ class Scoreboard:
         """Calls that all processes carry."""
         return sum(slot.calls for slot in self.slots)
 
+    def shown(self, scope: str, *, but: Slot | None = None) -> int:
+        """Return the calls of a scope in all processes, or in all but one."""
+        return sum(slot.shown(scope) for slot in self.occupied() if slot is not but)
+
     def occupied(self) -> Iterator[Slot]:
         """The slots of processes that live."""
         return (slot for slot in self.slots if slot.number)
@@ -137,4 +163,16 @@ class Scoreboard:
 
 
 def _size(slots: int) -> int:
-    return (1 + slots) * _SLOT_WORDS * _WORD
+    return (_HEAD_WORDS + slots * _SLOT_WORDS) * _WORD
+
+
+@functools.lru_cache(maxsize=4096)
+def _name(scope: str) -> int:
+    """Return a number that stands for a scope in every process; never 0."""
+    return int.from_bytes(hashlib.blake2b(scope.encode(errors="replace"), digest_size=8).digest()) >> 1 | 1
+
+
+def _places(name: int) -> range:
+    """Return where in a slot the scope may be."""
+    first = _HEAD_WORDS + (name >> 8) % SETS * WAYS * 2
+    return range(first, first + WAYS * 2, 2)

@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from offhook.agents import Agent, AgentRegistry, ConnectorPath, PlanError
-from offhook.config import Config, HostPort, LimitsConfig, load_certificate, server_context
-from offhook.gateway.admission import PROCESS, AdmissionControl, Scope, call_limits
+from offhook.config import Config, client_context, load_certificate, server_context
+from offhook.gateway.admission import AdmissionControl, Scope, call_limits
 from offhook.gateway.audiohook_socket import AudioHookSocket
 from offhook.gateway.auth import Admission
 from offhook.gateway.call_task import CallTask
@@ -27,6 +27,8 @@ from offhook.gateway.observer import CallObserver
 from offhook.gateway.overload import LagWatch, Overload
 from offhook.gateway.realtime_link import connect as connect_with_picows
 from offhook.gateway.scoreboard import Scoreboard, Slot
+from offhook.gateway.settings import base_url, keep_fixed, shown_as
+from offhook.gateway.settings import listener_limits as configured_limits
 from offhook.httpsig import SignedRequest
 from offhook.telemetry.logging import get_logger
 
@@ -40,14 +42,11 @@ LAST_WORDS = 15.0
 CUT_TIMEOUT = 3.0
 """Seconds that Genesys has to close calls that were cut, and calls that were turned away at the end of a drain."""
 
-SPARE_SOCKETS = 256
-"""Connections beyond `limits.max_calls` that may be upgraded, for calls that are refused or on their way out."""
+LOOK_EVERY = 0.1
+"""Seconds between looks at how the other processes do."""
 
 MAX_TURNED_AWAY = 100
 """Calls at a time that are answered while draining, only to be sent elsewhere."""
-
-RESTART_SETTINGS = ("listen", "admin", "admin_tls", "base_path", "workers", "log")
-"""What a reload leaves as it was; `tls` too when it comes or goes."""
 
 _log = get_logger("offhook.gateway.server")
 
@@ -94,11 +93,13 @@ class GatewayServer:
         self._shared = shared if shared is not None else Shared()
         self._slot: Slot = self._shared.scoreboard.slots[self._shared.slot]
         self._parts = tuple(parts)
+        trust = client_context()
         self.lag_watch = LagWatch(Overload(config.limits.max_lag))
         self.admission = AdmissionControl(
             call_limits(config),
             overloaded=lambda: self.lag_watch.overload.overloaded,
             calls_elsewhere=self._calls_elsewhere,
+            changed=lambda scope, calls: self._slot.show(shown_as(scope), calls),
         )
         self._new_generation = functools.partial(
             Generation,
@@ -106,8 +107,9 @@ class GatewayServer:
             admission=self.admission,
             observers=observers,
             connect=connect,
-            realtime_tls=realtime_tls,
-            tools_tls=tools_tls,
+            realtime_tls=realtime_tls or trust,
+            tools_tls=tools_tls or trust,
+            trust=trust,
         )
         self._generation = self._new_generation(config)
         self._retiring: set[asyncio.Task[None]] = set()
@@ -119,9 +121,11 @@ class GatewayServer:
             admit=self._admit,
             serve_call=self._serve_call,
             not_ready=self._not_ready,
-            no_place=self._no_place,
-            limits=listener_limits if listener_limits is not None else _listener_limits(config.limits),
+            closed=self._closed,
+            limits=listener_limits if listener_limits is not None else configured_limits(config.limits),
         )
+        self._configured_listener = listener_limits is None
+        self._looking: asyncio.TimerHandle | None = None
         self._calls: set[CallTask] = set()
         self._no_calls = asyncio.Event()
         self._turned_away: set[CallTask] = set()
@@ -172,6 +176,8 @@ class GatewayServer:
             self._slot.occupy(1, os.getpid())
         self._slot.ready = True
         self.lag_watch.start()
+        if len(self._shared.scoreboard.slots) > 1:
+            self._look_around()
         _log.info("gateway started", port=self._port, agents=list(self.config.agents))
 
     def status(self) -> GatewayStatus:
@@ -183,7 +189,7 @@ class GatewayServer:
             calls=self._shared.scoreboard.calls,
             draining=self.draining,
             agents=tuple(self.config.agents),
-            providers=self._generation.provider_states(),
+            providers=dict(self._generation.dialer.status()),
             workers=worker_statuses(self._shared.scoreboard),
         )
 
@@ -215,6 +221,8 @@ class GatewayServer:
             old, self._generation, self.config = self._generation, generation, kept
             self.admission.set_limits(call_limits(kept))
             self.lag_watch.overload.max_lag = kept.limits.max_lag
+            if self._configured_listener:
+                self._listener.set_limits(configured_limits(kept.limits))
         retiring = asyncio.create_task(old.retire(), name="retire generation")
         self._retiring.add(retiring)
         retiring.add_done_callback(self._retiring.discard)
@@ -228,10 +236,8 @@ class GatewayServer:
         that was refused (audiohook.md §1.5). The configuration says how long, unless `seconds` does.
         """
         self._draining = True
-        self._slot.ready, self._slot.leaving = False, True
-        self._generation.drain()
+        self._leave()
         await self._finish_calls(seconds)
-        self._listener.stop_listening()
         await _within(CUT_TIMEOUT, self._nobody)
 
     async def hand_over(self, seconds: float | None = None) -> None:
@@ -239,17 +245,18 @@ class GatewayServer:
 
         Connections that stand are served as before, so that nobody who came to this process is refused.
         """
-        self._slot.ready, self._slot.leaving = False, True
-        self._generation.drain()
+        self._leave()
         self._listener.stop_listening()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._listener.idle_timeout):
-                await self._listener.handshakes_over()
+            async with asyncio.timeout(self._listener.head_timeout):
+                while self._listener.handshakes:  # noqa: ASYNC110 - there is no event for it
+                    await asyncio.sleep(0.05)
         await self._finish_calls(seconds)
 
     async def cut_calls(self) -> bool:
         """End all calls now, each with a `disconnect`; True if Genesys has closed them all within `CUT_TIMEOUT`."""
         self._draining = self._cut = True
+        self._leave()
         self._listener.stop_listening()
         _log.warning("cutting calls", calls=self.calls, code=DRAINED)
         for call in (*self._calls, *self._turned_away):
@@ -259,7 +266,7 @@ class GatewayServer:
     async def stop(self) -> None:
         """Stop at once; calls that are left lose their sockets. Then close what belongs to the gateway, in order."""
         self._draining = True
-        self._slot.ready = False
+        self._leave()
         self.lag_watch.stop()
         await close_in_order(
             [
@@ -286,17 +293,44 @@ class GatewayServer:
         return await self._generation.gate.admit(request, remote)
 
     def _not_ready(self) -> str | None:
-        """Say why a load balancer should send nobody: what holds for the gateway as a whole, whoever is asked."""
-        return "draining" if self.draining else self.admission.not_ready()
+        """Say why a load balancer should send nobody to the gateway, whichever process was asked."""
+        if self.draining:
+            return "draining"
+        reason = self.admission.not_ready()
+        if self.lag_watch.overload.overloaded and self._others_are_ready():
+            return None
+        return reason
 
-    def _no_place(self) -> str | None:
-        """Say why not even an answer in the protocol can be given."""
-        turned_away = self._cut or len(self._turned_away) >= MAX_TURNED_AWAY
-        return "draining" if self.draining and turned_away else None
+    def _closed(self) -> str | None:
+        """Say why a call cannot even be told that it is refused."""
+        if self.draining and (self._cut or len(self._turned_away) >= MAX_TURNED_AWAY):
+            return "draining"
+        return None
+
+    def _others_are_ready(self) -> bool:
+        return any(slot.ready for slot in self._shared.scoreboard.occupied() if slot is not self._slot)
 
     def _calls_elsewhere(self, scope: Scope) -> int:
-        """Calls of the other processes; only their sum is known, not whose they are."""
-        return self._shared.scoreboard.calls - self._slot.calls if scope == PROCESS else 0
+        return self._shared.scoreboard.shown(shown_as(scope), but=self._slot)
+
+    def _look_around(self) -> None:
+        """Let the others know how we do; while we are too busy and they are not, the next calls are theirs."""
+        self._slot.ready = self.admission.not_ready() is None
+        if self.lag_watch.overload.overloaded and self._others_are_ready():
+            self._listener.pause()
+        else:
+            self._listener.resume()
+        if self._looking is not None:
+            self._looking.cancel()
+        self._looking = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look_around)
+
+    def _leave(self) -> None:
+        """Let the others know that we take no more calls."""
+        self._generation.dialer.drain()
+        self._slot.ready, self._slot.leaving = False, True
+        if self._looking is not None:
+            self._looking.cancel()
+            self._listener.resume()
 
     async def _serve_call(self, upgrade: UpgradeRequest, socket: AudioHookSocket) -> None:
         with self._generation.used() as services:
@@ -338,33 +372,6 @@ class _NobodyAnswers(AgentRegistry):
 
     def resolve(self, connector: ConnectorPath, allowed: Collection[str] | None = None) -> tuple[str, Agent]:
         raise PlanError(TURNED_AWAY, "the gateway is shutting down; try again")
-
-
-def base_url(config: Config, port: int) -> str:
-    """Return the Base Connection URI as this machine sees it."""
-    scheme = "wss" if config.tls is not None else "ws"
-    host = config.listen.host
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - not a place to connect to
-        host = "localhost"
-    return f"{scheme}://{HostPort(host, port)}{config.base_path}"
-
-
-def _listener_limits(limits: LimitsConfig) -> ListenerLimits:
-    return ListenerLimits(
-        max_sockets=limits.max_calls + SPARE_SOCKETS if limits.max_sockets is None else limits.max_sockets,
-        max_handshakes=limits.max_handshakes,
-        max_handshakes_per_address=limits.max_handshakes_per_address,
-    )
-
-
-def keep_fixed(
-    current: Config, wanted: Config, *, fixed: Sequence[str] = RESTART_SETTINGS
-) -> tuple[Config, tuple[str, ...]]:
-    """Return the wanted configuration as far as a running process can have it, and the settings that it cannot."""
-    changed = [name for name in fixed if getattr(current, name) != getattr(wanted, name)]
-    if fixed is RESTART_SETTINGS and (current.tls is None) != (wanted.tls is None):
-        changed.append("tls")
-    return wanted.model_copy(update={name: getattr(current, name) for name in changed}), tuple(changed)
 
 
 def _show(event: asyncio.Event, happened: bool) -> None:

@@ -16,6 +16,7 @@ from typing import Self
 import msgspec
 
 from offhook.config import Config, server_context
+from offhook.gateway.admission import PROCESS
 from offhook.gateway.channel import (
     AskProviders,
     Begin,
@@ -31,7 +32,8 @@ from offhook.gateway.control import GatewayStatus, ReloadOutcome, RestartOutcome
 from offhook.gateway.nonces import OwnNonces
 from offhook.gateway.reloading import ReloadTurns, needs_restart, problems_of
 from offhook.gateway.scoreboard import Scoreboard
-from offhook.gateway.server import CUT_TIMEOUT, LAST_WORDS, NOT_RELOADED, base_url, keep_fixed
+from offhook.gateway.server import CUT_TIMEOUT, LAST_WORDS, NOT_RELOADED
+from offhook.gateway.settings import base_url, keep_fixed, shown_as
 from offhook.gateway.worker_pool import SLOTS_PER_WORKER, WORKER_FAILED, WorkerPool
 from offhook.gateway.worker_process import WorkerFailed, WorkerProcess
 from offhook.telemetry.logging import get_logger
@@ -74,9 +76,6 @@ class Supervisor:
         begin: what every worker is told of where the configuration comes from.
         read: reads it anew; None = it comes from a program, which each new worker imports anew.
         sockets: listening sockets, which are the supervisor's from now on; see `acceptor.listen`.
-
-    Attributes:
-        on_reloaded: told of a configuration that has been taken over.
     """
 
     def __init__(
@@ -90,6 +89,7 @@ class Supervisor:
     ) -> None:
         self.config = config
         self.on_reloaded: Callable[[Config], None] = lambda config: None
+        """Told of a configuration that has been taken over."""
         self._read = read
         self._sockets = tuple(sockets)
         self._port: int = sockets[0].getsockname()[1]
@@ -185,7 +185,7 @@ class Supervisor:
     async def status(self) -> GatewayStatus:
         """Say how the gateway is doing, all workers together; of a provider, what the worker says that fares worst."""
         draining = self._scoreboard.draining
-        full = self._scoreboard.calls >= self.config.limits.max_calls
+        full = self._scoreboard.shown(shown_as(PROCESS)) >= self.config.limits.max_calls
         ready = any(slot.ready for slot in self._scoreboard.slots)
         reason = "draining" if draining else "too many calls" if full else None if ready else "no worker is ready"
         return GatewayStatus(

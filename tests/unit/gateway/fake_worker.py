@@ -40,6 +40,8 @@ def main() -> None:
             raise SystemExit(2)
         case "hangs":
             signal.pause()
+        case "fourth dies" if begin["number"] == 4:
+            raise SystemExit(3)
         case "one fails" if begin["number"] == 2:
             end.send("Failed", status=1, lines=["no room"])
             raise SystemExit(1)

@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+from offhook.gateway import scoreboard as module
 from offhook.gateway.control import WorkerStatus, worker_statuses
 from offhook.gateway.scoreboard import Scoreboard
 
@@ -42,3 +43,35 @@ def test_what_one_process_writes_another_reads(monkeypatch: pytest.MonkeyPatch, 
     ours.close()
     ours.close()
     theirs.close()
+
+
+def test_calls_are_shown_by_scope() -> None:
+    ours, theirs = Scoreboard(2).slots
+    ours.show("agent support", 2)
+    ours.show("agent sales", 1)
+    ours.show("agent support", 3)
+    assert (ours.shown("agent support"), ours.shown("agent sales"), ours.shown("agent other")) == (3, 1, 0)
+    assert theirs.shown("agent support") == 0
+    ours.show("agent support", 0)
+    assert ours.shown("agent support") == 0
+    ours.clear()
+    assert ours.shown("agent sales") == 0
+
+
+def test_a_scope_without_room_is_not_shown_and_takes_no_other_scope_s_place() -> None:
+    board = Scoreboard(2)
+    slot = board.slots[1]
+    slot.occupy(2, 4712)
+    scopes = [f"organization {number}" for number in range(module.SETS * module.WAYS * 2)]
+    for scope in scopes:
+        slot.show(scope, 1)
+    shown = [scope for scope in scopes if board.shown(scope)]
+    assert module.SETS * module.WAYS // 2 < len(shown) < len(scopes)
+    assert board.shown(shown[0], but=slot) == 0
+    # Whoever has no calls any more makes room.
+    for scope in shown:
+        slot.show(scope, 0)
+    late = [scope for scope in scopes if scope not in shown]
+    slot.show(late[0], 5)
+    assert board.shown(late[0]) == 5
+    assert board.slots[0].shown(late[0]) == 0

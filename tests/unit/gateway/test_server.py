@@ -63,7 +63,7 @@ async def test_what_tools_need_is_there_while_the_gateway_runs() -> None:
 
 async def test_a_gateway_that_cannot_listen_leaves_nothing_open(taken_port: int) -> None:
     source = Noted()
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(OSError, match="address"):
         await GatewayServer(configured(source, port=taken_port)).start()
     assert source.closed == 1
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from structlog.testing import capture_logs
 
 from offhook import Agent
@@ -18,8 +19,10 @@ from offhook.config import Config, ConfigError, Mark, Problem
 from offhook.gateway import supervisor as supervisor_module
 from offhook.gateway import worker_pool, worker_process
 from offhook.gateway.acceptor import listen
+from offhook.gateway.admission import PROCESS
 from offhook.gateway.channel import Begin, Channel, CheckNonce, NonceChecked
 from offhook.gateway.scoreboard import Scoreboard, Slot
+from offhook.gateway.settings import shown_as
 from offhook.gateway.supervisor import Reading, Supervisor
 from offhook.gateway.worker_pool import BACK_OFF, STEADY_AFTER, _Place
 from offhook.gateway.worker_process import WorkerFailed, WorkerProcess
@@ -46,20 +49,20 @@ class File:
         return Reading(self.text, self.config)
 
 
-def supervisor(file: File | None, text: str = "fine", **settings: Any) -> Supervisor:
+async def supervisor(file: File | None, text: str = "fine", **settings: Any) -> Supervisor:
     config = configured(**settings)
     return Supervisor(
         config,
         command=COMMAND,
         begin=Begin(text=text),
         read=file.read if file is not None else None,
-        sockets=listen(*config.listen),
+        sockets=await listen(*config.listen),
     )
 
 
 @contextlib.asynccontextmanager
 async def supervising(file: File | None, text: str = "fine", **settings: Any) -> AsyncIterator[Supervisor]:
-    async with supervisor(file, text, **settings) as running:
+    async with await supervisor(file, text, **settings) as running:
         for slot in slots(running):
             slot.ready = True  # as real workers do
         yield running
@@ -99,10 +102,12 @@ async def test_workers_start_and_drain() -> None:
 
 async def test_why_no_new_calls_are_taken() -> None:
     async with supervising(None, limits={"max_calls": 3}) as running:
-        slots(running)[0].calls, slots(running)[1].calls = 1, 2
+        slots(running)[0].show(shown_as(PROCESS), 1)
+        slots(running)[1].show(shown_as(PROCESS), 2)
         assert (await running.status()).reason == "too many calls"
         for slot in slots(running):
-            slot.calls, slot.ready = 0, False
+            slot.show(shown_as(PROCESS), 0)
+            slot.ready = False
         assert (await running.status()).reason == "no worker is ready"
 
 
@@ -112,7 +117,7 @@ async def test_why_no_new_calls_are_taken() -> None:
 )
 async def test_a_first_start_that_fails(monkeypatch: pytest.MonkeyPatch, text: str, status: int, line: str) -> None:
     monkeypatch.setattr(worker_process, "START_TIMEOUT", 0.5 if text == "hangs" else 30.0)
-    running = supervisor(None, text)
+    running = await supervisor(None, text)
     with pytest.raises(WorkerFailed, match=line) as caught:
         await running.start()
     assert caught.value.status == status
@@ -121,7 +126,7 @@ async def test_a_first_start_that_fails(monkeypatch: pytest.MonkeyPatch, text: s
 
 
 async def test_what_cannot_be_run_is_a_failed_start() -> None:
-    running = supervisor(None)
+    running = await supervisor(None)
     running._pool._command = ("/nowhere/python",)
     with pytest.raises(WorkerFailed, match="cannot be started: No such file"):
         await running.start()
@@ -129,7 +134,7 @@ async def test_what_cannot_be_run_is_a_failed_start() -> None:
 
 async def test_a_certificate_is_looked_at_before_anything_is_started() -> None:
     with pytest.raises(ConfigError, match="tls"):
-        await supervisor(None, tls={"cert": "nowhere.pem", "key": "nowhere.pem"}).start()
+        await (await supervisor(None, tls={"cert": "nowhere.pem", "key": "nowhere.pem"})).start()
 
 
 async def test_a_worker_that_dies_is_replaced() -> None:
@@ -195,6 +200,14 @@ async def test_a_restart_that_fails_leaves_the_workers(text: str) -> None:
         assert running._pool.begin.text == "fine"
 
 
+async def test_a_restart_that_fails_half_way_keeps_what_it_has() -> None:
+    async with supervising(File("fourth dies")) as running:
+        outcome = await running.restart_workers()
+        assert (outcome.restarted, outcome.problems) == (1, ("worker 4 ended with status 3 before it took calls",))
+        assert numbers(running) == [3, 2]
+        assert running._pool.begin.text == "fourth dies"
+
+
 async def test_a_restart_waits_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor_module, "SLOTS_PER_WORKER", 1)
     async with supervising(None, "stays", workers=1) as running:
@@ -212,6 +225,18 @@ async def test_a_worker_that_was_told_to_go_gets_a_successor(monkeypatch: pytest
         os.kill(slots(running)[1].pid, signal.SIGTERM)
         await until(lambda: numbers(running) == [1, 3])
         await until(lambda: len(running._pool.processes) == 2)
+
+
+async def test_a_worker_that_was_told_to_go_stays_when_nobody_can_take_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor_module, "SIGNAL_SPREAD", 0.0)
+    async with supervising(None) as running:
+        running._pool._command = ("/nowhere/python",)
+        with capture_logs() as logs:
+            os.kill(slots(running)[1].pid, signal.SIGTERM)
+            await until(lambda: any(line["event"] == "workers not restarted" for line in logs))
+        assert numbers(running) == [1, 2]
 
 
 async def test_a_reload_reaches_all_workers() -> None:
@@ -261,6 +286,19 @@ async def test_a_broken_file_changes_nothing() -> None:
         assert (outcome.applied, outcome.restart_needed) == (True, ("tls",))
         await running.drain()
         assert "shutting down" in (await running.reload()).problems[0]
+
+
+async def test_a_certificate_is_looked_at_before_a_worker_hears_of_it(tmp_path: Path) -> None:
+    certificate = trustme.CA().issue_cert("127.0.0.1")
+    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
+    file, tls = File("better"), {"cert": str(tmp_path / "both.pem"), "key": str(tmp_path / "both.pem")}
+    file.config = configured(tls={"cert": str(tmp_path / "both.pem"), "key": "nowhere.pem"})
+    async with supervising(file, tls=tls) as running:
+        assert running.url.startswith("wss://")
+        outcome = await running.reload()
+        assert not outcome.applied
+        assert "certificate and key cannot be used" in outcome.problems[0]
+        assert running._pool.workers[0].text == "fine"
 
 
 async def test_a_gateway_of_python_is_not_reloaded() -> None:
@@ -345,11 +383,11 @@ async def test_a_worker_that_does_not_answer_a_reload(monkeypatch: pytest.Monkey
     board.close()
 
 
-def test_listening_on_all_addresses_of_a_name() -> None:
-    sockets = listen("localhost", 0)
+async def test_listening_on_all_addresses_of_a_name() -> None:
+    sockets = await listen("localhost", 0)
     ports = {one.getsockname()[1] for one in sockets}
     assert len(ports) == 1
     with pytest.raises(OSError, match="in use"):
-        listen(sockets[0].getsockname()[0], ports.pop())
+        await listen(sockets[0].getsockname()[0], ports.pop())
     for one in sockets:
         one.close()

@@ -84,7 +84,7 @@ class Supervised:
 @contextlib.asynccontextmanager
 async def working(text: str = "support") -> AsyncIterator[Supervised]:
     board = Scoreboard.create(2)
-    (listening,) = listen("127.0.0.1", 0)
+    (listening,) = await listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
     ours, theirs = socket.socketpair()
     channel = await Channel.over(ours)
