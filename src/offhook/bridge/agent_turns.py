@@ -62,7 +62,7 @@ class _Clip(msgspec.Struct):
     """The model is to know what was heard of it."""
     told: bool = False
     """It knows already."""
-    least: int = 0
+    least: int = 1
     """Bytes of audio that the text has at least, if some of it never came."""
 
 
@@ -88,7 +88,6 @@ class AgentTurns:
         self._unsent: dict[str, str] = {}  # first items of responses of which nothing has left yet
         self._clips: dict[str, _Clip] = {}
         self._clips_played = 0
-        self._untold: list[str] = []  # what the model is to be told as soon as there is a session
         self._deferred: list[tuple[FunctionCallReady, RunningResponse]] = []
 
     def running(self, response_id: str) -> RunningResponse | None:
@@ -100,6 +99,12 @@ class AgentTurns:
         """The response is being generated, and nothing more of it may be heard."""
         response = self._running.get(response_id)
         return response is not None and response.dead
+
+    def unfinished(self, tag: str) -> RunningResponse | None:
+        """The response with this tag that is being generated and may be heard."""
+        return next(
+            (response for response in self._running.values() if response.tag == tag and not response.dead), None
+        )
 
     def _find(self, response_id: str) -> RunningResponse | None:
         """The response that something belongs to; None if that is over.
@@ -227,7 +232,7 @@ class AgentTurns:
         self._playout.finish(item_id)
         self._transcript.begin(item_id, "agent")
         self._transcript.finish_text(item_id, text)
-        self._clips[item_id] = _Clip(text, tell, told=protected)
+        self._clips[item_id] = _Clip(text, tell, told=protected and self._listens)
         self._unsent[item_id] = item_id
         if tell and protected:
             self._tell(text)
@@ -237,23 +242,15 @@ class AgentTurns:
         """The recording has not been heard to its end, nor cut."""
         return item_id in self._clips
 
-    def tell_pending(self) -> None:
-        """The model listens: tell it what it missed."""
-        untold, self._untold = self._untold, []
-        for text in untold:
-            self._tell(text)
-
     @property
     def _listens(self) -> bool:
-        """The session can be told something; a closed one does not mind."""
-        return self.session.state in (SessionState.READY, SessionState.CLOSED)
+        """The session can be told something."""
+        return self.session.state is SessionState.READY
 
     def _tell(self, text: str, behind: str | None = None) -> None:
-        """Let the model know what it is taken to have said (trap 31)."""
+        """Let the model know what it is taken to have said (trap 31); the next one is told with everything else."""
         if self._listens:
             self.session.send_item(realtime.assistant_message(text), behind)
-        else:
-            self._untold.append(text)
 
     def _clip_over(self, heard: Heard, behind: str | None = None) -> None:
         clip = self._clips.pop(heard.item_id)
@@ -270,8 +267,8 @@ class AgentTurns:
         """
         self.go_on(now)
         self._deferred.clear()
+        self._over.clear()  # nothing comes late of a leg that is gone, and the next server may count from one again
         for response in self._running.values():
-            self._over.append(response.response_id)
             for item_id, spoke in response.items.items():
                 self._playout.finish(item_id)
                 self._transcript.break_off(item_id)

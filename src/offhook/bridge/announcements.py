@@ -36,10 +36,8 @@ class Announcements:
         self._played = 0
 
     def lost(self) -> None:
-        """The Realtime leg is gone."""
-        if not self._lost:
-            self._lost = True
-            self._played = 0
+        """The Realtime leg is gone; who has just been told that it takes a moment is not told again at once."""
+        self._lost = True
 
     def back(self) -> None:
         """It is there again."""

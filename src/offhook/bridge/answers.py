@@ -43,6 +43,10 @@ class Answers:
         situation = prompts.CONNECTED if tag in (NOTICE, GREETING) else ""
         self._ask(tag, now, prompts.say(self._persona(), prompt, situation))
 
+    def awaits(self, tag: str) -> bool:
+        """What was asked for with this tag has not begun, and is still wanted."""
+        return tag in self.session.pending_tags or self._retries.wants(tag)
+
     def protected(self, tag: str | None) -> bool:
         """Whether the caller must hear the response with this tag to its end."""
         prompt = self._said.get(tag or "")

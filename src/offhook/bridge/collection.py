@@ -108,6 +108,11 @@ class Collection:
     def __repr__(self) -> str:
         return f"Collection({self.call_id}, {len(self._digits)} digits)"
 
+    @property
+    def begun(self) -> bool:
+        """The caller has pressed a key."""
+        return self._key_at is not None
+
     def press(self, digit: str, now: float) -> None:
         """The caller pressed a key; those that mean nothing here only show that somebody is there."""
         if self._status is not None:

@@ -115,6 +115,12 @@ class Confirmations:
             if pending.turns > MAX_TURNS:
                 del self._pending[key]
 
+    def session_lost(self) -> None:
+        """Whoever asks from here on may not have heard what was answered: the caller has to be heard again."""
+        for pending in self._pending.values():
+            pending.began.clear()
+            pending.answers.clear()
+
     def no_words(self, turn_id: str) -> None:
         """The transcript of a turn is empty: it was a noise and no answer."""
         for pending in self._pending.values():

@@ -35,7 +35,7 @@ from offhook.bridge.farewell import Farewell
 from offhook.bridge.history import History
 from offhook.bridge.hosted_calls import HostedCalls
 from offhook.bridge.keypad import as_text
-from offhook.bridge.language import changed_settings, with_voice
+from offhook.bridge.language import changed_settings, in_other_language
 from offhook.bridge.legs import Legs
 from offhook.bridge.outputs import OutputVariables
 from offhook.bridge.plan import CallPlan, Prompt
@@ -56,6 +56,7 @@ SETUP_LIMIT = 30.0
 LIMIT = "OH-CALL-09"
 NEVER_READY, LOST, GAVE_UP, NO_ANSWER = "OH-RT-02", "OH-CALL-06", "OH-CALL-07", "OH-CALL-08"
 STALLED = "OH-RT-15"
+EXPIRED = "session_expired"
 NOT_RUN = '{"error":"not run: the caller interrupted or the call is ending"}'
 _BEFORE_READY = frozenset({realtime.SessionReady, realtime.SessionRefused, realtime.SessionLost})
 """What can be acted on while the session is being set up; a server that talks already means somebody else."""
@@ -131,10 +132,10 @@ class Conversation:
             self.caller_audio,
             self.tool_calls,
             self._hosted,
+            self.digits,
             self.summary,
             self._watch,
         )
-        self._announced: deque[str] = deque(maxlen=16)  # turns that the model need not know of
         self._openings: deque[tuple[str, Prompt]] = deque()  # what the agent says of itself before all else
         self._committed: deque[str] = deque(maxlen=16)
         self._writable = True
@@ -213,7 +214,7 @@ class Conversation:
         """The flow changed the language: instructions, transcription and prompts change with it, the voice cannot."""
         spoken = msgspec.structs.replace(
             self.plan,
-            session=with_voice(plan.session, self.plan.session),
+            session=in_other_language(self.plan.session, plan.session),
             notice=plan.notice,
             greeting=plan.greeting,
             no_input=plan.no_input,
@@ -266,6 +267,8 @@ class Conversation:
         if self.ending is None:
             self.summary.wanted = self.plan.summary in ("always", ending.outcome)
         self._farewell.begin(ending, now, ready=self.ready)
+        if not self.ready:
+            self.legs.close()  # nothing is wanted of a model any more
 
     @property
     def ending(self) -> Ending | None:
@@ -279,7 +282,8 @@ class Conversation:
         self._caller.stop(now)
 
     def _summarize(self, words: str, now: float) -> None:
-        self.summary.ask(list(map(self._without_secrets, self.transcript.unsettled())), words, now)
+        if self.ready:
+            self.summary.ask(list(map(self._without_secrets, self.transcript.unsettled())), words, now)
 
     def _say(self, tag: str, prompt: Prompt, now: float) -> bool:
         """The agent says something of itself; False when that is a recording, which is on its way already."""
@@ -347,7 +351,8 @@ class Conversation:
                 self._watch.silence_at(quiet, busy=self._busy),
                 self._watch.announcement_at(),
                 self._stalled_at,
-                quiet if self.legs.standing_by and not self._busy else None,
+                self._recovery.next_timer(),
+                quiet if self.legs.standing_by and self._settled else None,
             )
         else:
             times += (self.legs.given_up_at(), self._watch.limits.ends_at, self._watch.announcement_at())
@@ -362,21 +367,21 @@ class Conversation:
         self.digits.settle(now)
         if self.ending is not None:
             self._farewell.handle_timer(now)
-        elif not self.ready:
+            return
+        if self.ready:
+            self._hosted.handle_timer(now)
+        if not self.ready:
             given_up_at = self.legs.given_up_at()
             if given_up_at is not None and now >= given_up_at:
                 self._fail(self._why or NEVER_READY, now)
-            self._announce(now)
-            self._check_limits(now)
+        elif (stalled_at := self._stalled_at) is not None and now >= stalled_at:
+            self._lose(STALLED, now)
         else:
             self._send_digits(now)
-            self._hosted.handle_timer(now)
             self._ask_if_due(now)
-            self._announce(now)
             self._break_silence(now)
-            self._check_limits(now)
-            if (stalled_at := self._stalled_at) is not None and now >= stalled_at:
-                self._lose(STALLED, now)
+        self._announce(now)
+        self._check_limits(now)
 
     @property
     def _tools_run(self) -> bool:
@@ -400,7 +405,8 @@ class Conversation:
         """Tell the caller that it takes a moment, when the model cannot."""
         if self.ending is None and (prompt := self._watch.take_announcement(now)) is not None:
             self._moment(moments.ANNOUNCED, now)
-            self._announced.append(self._agent.play_clip(prompt.text or "", prompt.audio or b"", now, tell=False))
+            clip = self._agent.play_clip(prompt.text or "", prompt.audio or b"", now, tell=False)
+            self._history.leave_out(clip)
 
     def _break_silence(self, now: float) -> None:
         """The agent says something when nobody has for too long."""
@@ -434,6 +440,7 @@ class Conversation:
     # Session events.
 
     def _on_ready(self, event: realtime.SessionReady, now: float) -> None:
+        self._recovery.use(self.session)
         self.ready = True
         self._why = None
         self.legs.ready(event, now)
@@ -441,27 +448,21 @@ class Conversation:
         self._update_session(self.session.config)
         self._watch.stir(now)
         self._watch.announcements.back()
-        if self._opened:
-            self._recovery.tell(self.session)
-            self._agent.tell_pending()
+        self._recovery.tell(self.session)
+        if not self._opened:
+            self._opened = True
+            # The greeting is asked for first: if the caller has spoken already, turn detection interrupts it by itself.
+            openings = ((NOTICE, self.plan.notice), (GREETING, self.plan.greeting))
+            self._openings.extend((tag, prompt) for tag, prompt in openings if prompt is not None)
+        if self._openings:
+            self._recovery.pending = False  # there is nothing yet to carry on with
             self._say_openings(now)
-        else:
-            self._open(now)
         held = self.caller_audio.open(now)
         if held:
             self._caller.hear(held)
         if self.caller_audio.dropped:
             self._moment(moments.AUDIO_LOST, now, leg="realtime", seconds=self.caller_audio.dropped / 8000)
         self._send_digits(now)
-
-    def _open(self, now: float) -> None:
-        """The model listens for the first time."""
-        self._opened = True
-        self._agent.tell_pending()
-        # The greeting is asked for first: if the caller has spoken already, turn detection interrupts it by itself.
-        openings = ((NOTICE, self.plan.notice), (GREETING, self.plan.greeting))
-        self._openings.extend((tag, prompt) for tag, prompt in openings if prompt is not None)
-        self._say_openings(now)
 
     def _say_openings(self, now: float) -> None:
         """Say the notice, then the greeting: what the model says has its own response, and comes in its turn."""
@@ -481,6 +482,8 @@ class Conversation:
         self._moment(moments.PEER_ERROR, now, leg="realtime", code=event.code)
         if event.fatal:
             self._lose(GAVE_UP, now, unusable=True)
+        elif event.code == EXPIRED:
+            self._lose(LOST, now)  # whether the server closes the socket now or not
 
     def _lose(self, code: str, now: float, *, unusable: bool = False) -> None:
         """The leg in use is of no use: get another one, and keep the caller company meanwhile."""
@@ -491,34 +494,42 @@ class Conversation:
             return
         if self.ready:
             self._put_by(now)
+            self.tool_calls.confirmations.session_lost()
             self._recovery.pending = True
             self._watch.announcements.lost()
         self._why = self._why or code
-        if self.legs.failed(code, now, unusable=unusable):
-            self._recovery.use(self.session)
-        else:
+        if not self.legs.failed(code, now, unusable=unusable):
             self._fail(self._why, now)
 
     def _put_by(self, now: float) -> None:
         self.ready = False
         self._watch.stir(now)
+        prompts = {NOTICE: self.plan.notice, GREETING: self.plan.greeting}
+        self._openings.extendleft((tag, prompt) for tag in self._recovery.unsaid() if (prompt := prompts[tag]))
         self._recovery.put_by(self.session, now)
 
     def _keep_talking(self, now: float) -> None:
         """Change to the next session before this one is over; carry on in one that follows a lost one."""
-        if self.ready and self.legs.standing_by and self._between_turns(now):
+        if self.ready and self.legs.standing_by and self._settled and self._quiet(now):
             self._moment(moments.AI_REPLACED, now)
             self._put_by(now)
             self.legs.take_over(now)
-            self._recovery.use(self.session)
-        elif self.ready:
+            for event in self.legs.events(now):  # it is ready, and the caller is not to wait
+                self.handle(event, now)
+        if self.ready:
             self._recovery.carry_on(self.session, now)
         self._watch.announcements.wait(not self.ready or self._answers.expected, now)
 
-    def _between_turns(self, now: float) -> bool:
+    @property
+    def _settled(self) -> bool:
+        """Nothing is going on that another session would have to take up, if it is quiet as well."""
+        words_to_come = self.transcript.next_timer() is not None
+        taken_up = self.digits.collecting or words_to_come or self._recovery.pending
+        return self._caller.idle and not (self._busy or taken_up)
+
+    def _quiet(self, now: float) -> bool:
         quiet = self._watch.quiet_since()
-        settled = not self._busy and not self.digits.collecting and self._caller.idle and not self._recovery.pending
-        return settled and quiet is not None and quiet <= now
+        return quiet is not None and quiet <= now
 
     # The caller's turns.
 
@@ -567,6 +578,7 @@ class Conversation:
 
     def _on_turn(self, now: float) -> None:
         """The caller has really said something."""
+        self._recovery.pending = False  # they are answered
         self.digits.speech_over(now)
         self._watch.caller_heard(now)
         self._watch.limits.turn()
@@ -616,6 +628,8 @@ class Conversation:
     def _on_response_started(self, event: realtime.ResponseStarted, now: float) -> None:
         self._moment(moments.RESPONSE_STARTED, now, response_id=event.response_id, tag=event.tag or "")
         self._answers.response_started(event)
+        if event.tag not in ASIDES:
+            self._recovery.pending = False
         late = self.ending is not None and event.tag != GOODBYE
         self._agent.response_started(event, dead=event.cancelling or late, protected=self._answers.protected(event.tag))
         if late:
@@ -735,8 +749,7 @@ class Conversation:
 
     def _record_turns(self, now: float) -> None:
         for turn in map(self._without_secrets, self.transcript.settled()):
-            if turn.item_id not in self._announced:
-                self._history.add(turn)
+            self._history.add(turn)
             if turn.speaker == MARK:
                 continue
             self.summary.add(turn)

@@ -79,6 +79,11 @@ class Digits:
         return self._collection is not None
 
     @property
+    def entering(self) -> bool:
+        """The caller is pressing keys; what they enter will be told before long."""
+        return self.keypad.next_timer() is not None or (self._collection is not None and self._collection.begun)
+
+    @property
     def secret(self) -> bool:
         """The model must not hear the caller, because of secret digits."""
         return self._secret
@@ -209,6 +214,7 @@ class Digits:
         if self._after_secret or entered.status == COMPLETE:
             self._surplus_until = now + self._settings.between
         if entered.digits:
+            self._tools.tells(self.turn_id)
             self.record(SECRET_TURN if collection.request.secret else entered.digits)
         if collection.request.secret:
             self.hears_again_at = now + TONE

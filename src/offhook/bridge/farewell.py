@@ -76,7 +76,7 @@ class Farewell:
         self._hush(now)
         self._moment(moments.ENDING, now, outcome=ending.outcome)
         if not ready or ending.outcome == "failed":
-            ending.drain(self._playout, now)
+            self.go_without(now)
             return
         speaking = self._agent.speaking
         if speaking is not None:

@@ -110,12 +110,14 @@ class HostedCalls:
             for item_id in [item for item, call in self._running.items() if call.response_id == event.response_id]:
                 self._forget(item_id)
 
-    def session_lost(self) -> None:
-        """The session is gone, and what it was doing with it."""
+    def session_lost(self) -> list[tuple[str, str]]:
+        """The session is gone; returns item and tool of the calls that were being made, whose end nobody tells."""
+        begun = [(item_id, running.call[1]) for item_id, running in self._running.items() if running.begun]
         for item_id in list(self._running):
             self._forget(item_id)
         self._answers.clear()
         self._denied.clear()
+        return begun
 
     def next_timer(self) -> float | None:
         """When `handle_timer` has something to do."""

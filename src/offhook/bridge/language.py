@@ -20,13 +20,17 @@ def changed_settings(old: SessionConfig, new: SessionConfig) -> SessionConfig | 
     return None if changes == SessionConfig() else changes
 
 
-def with_voice(new: SessionConfig, old: SessionConfig) -> SessionConfig:
-    """Return the new settings with the voice of the old ones: another session of the same call speaks with it, too."""
-    audio, before = new.audio or AudioConfig(), old.audio or AudioConfig()
-    if not audio.output or not before.output:
-        return new
-    output = msgspec.structs.replace(audio.output, voice=before.output.voice)
-    return msgspec.structs.replace(new, audio=msgspec.structs.replace(audio, output=output))
+def in_other_language(old: SessionConfig, new: SessionConfig) -> SessionConfig:
+    """Return the settings with what a change of language changes, and nothing else.
+
+    Another session of the same call is made with them: it has the voice that the caller knows, and finds turns as the
+    call has been told at its beginning.
+    """
+    audio = old.audio or AudioConfig()
+    heard = msgspec.structs.replace(_input(old), transcription=_input(new).transcription)
+    return msgspec.structs.replace(
+        old, instructions=new.instructions, audio=msgspec.structs.replace(audio, input=heard)
+    )
 
 
 def _input(session: SessionConfig) -> AudioInput:

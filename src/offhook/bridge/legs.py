@@ -16,7 +16,7 @@ import msgspec
 
 from offhook import realtime
 from offhook.bridge.commands import CloseRealtime, Command, ConnectRealtime, ReportRealtime
-from offhook.realtime import RealtimeSession, SessionConfig, SessionState
+from offhook.realtime import RealtimeSession, SessionConfig
 from offhook.realtime.usage import UsageTotals
 
 DELAYS = (0.0, 0.5, 1.0, 2.0)
@@ -27,6 +27,8 @@ SUCCESSOR_DELAY = 10.0
 """Seconds before another successor is tried."""
 LIFETIME = 3600.0
 """Seconds that a session lives if the server does not tell."""
+LATEST = 2**53
+"""Unix seconds beyond which a session does not expire; more are too many for a float."""
 MARGIN = 300.0
 """Seconds before the end of a session's life at which its successor is set up, for a life of `LIFETIME`."""
 STALLED = 15.0
@@ -47,11 +49,15 @@ class LegState(Enum):
 
 
 class _Leg(msgspec.Struct):
-    """One leg; `heard_at` is when its server last said something."""
+    """One leg."""
 
     number: int
     session: RealtimeSession
+    opened_at: float
     heard_at: float
+    """When its server last said something."""
+    ready: realtime.SessionReady | None = None
+    """Of a successor: to be told when it takes over."""
 
 
 class Legs:
@@ -92,7 +98,6 @@ class Legs:
         self._ready_by = now + setup
         self._ready_at: float | None = None
         self._retry_at = now
-        self._expires_at: float | None = None
         self._successor: _Leg | None = None
         self._successor_at: float | None = None  # when one is to be set up
         self._leg = self._open(now)
@@ -110,7 +115,7 @@ class Legs:
     @property
     def standing_by(self) -> bool:
         """A successor is ready."""
-        return self._successor is not None and self._successor.session.state is SessionState.READY
+        return self._successor is not None and self._successor.ready is not None
 
     # What the shell tells.
 
@@ -150,17 +155,21 @@ class Legs:
         """What happened in the session in use."""
         if self._successor is not None:
             self._look_after(self._successor, now)
-        return self.session.events()
+        ready, self._leg.ready = self._leg.ready, None
+        return [*((ready,) if ready is not None else ()), *self.session.events()]
 
     # What the conversation tells.
 
     def ready(self, event: realtime.SessionReady, now: float) -> None:
         """The session in use is ready."""
+        if self._ready_at is None:
+            self._attempts = 0  # those of the set-up had a limit of their own
         self.state = LegState.READY
         self._ready_at = now
-        self._expires_at = self._expiry(event.expires_at, now)
-        lifetime = self._expires_at - now
-        self._successor_at = self._expires_at - min(MARGIN, MARGIN / LIFETIME * lifetime)
+        expires_at = self._expiry(event.expires_at, now)
+        margin = min(MARGIN, MARGIN / LIFETIME * (expires_at - now))
+        # A session that lives for seconds only is a fault, not to be answered by a new one every moment.
+        self._successor_at = max(expires_at - margin, now + STEADY)
         self._emit(ReportRealtime(self._leg.number, "ready"))
 
     def failed(self, code: str, now: float, *, unusable: bool = False) -> bool:
@@ -176,17 +185,17 @@ class Legs:
         """
         self._emit(ReportRealtime(self._leg.number, "unusable" if unusable else "failed", code))
         self._part_with(self._leg)
-        if self._ready_at is not None and now - self._ready_at >= STEADY:
-            self._attempts = 0
-        if self.state is LegState.READY and self._attempts == 0:
-            self._ready_by = now + self._limit
+        if self.state is LegState.READY and self._ready_at is not None:
+            if now - self._ready_at >= STEADY:
+                self._attempts = 0
+            if self._attempts == 0:
+                self._ready_by = now + self._limit
+        if self._successor is not None:
+            self._adopt(self._successor, now)  # ready, or further than a new one would be
+            return True
         if self.hopeless:
             self.state = LegState.CLOSED
             return False
-        if self.standing_by:
-            self._adopt(now)
-            return True
-        self._drop_successor()
         self.state = LegState.WAITING
         self._retry_at = now + DELAYS[min(self._attempts, len(DELAYS) - 1)]
         self._attempts += 1
@@ -196,9 +205,9 @@ class Legs:
 
     def take_over(self, now: float) -> None:
         """Between two turns: the successor takes the place of the session in use; its `SessionReady` is told again."""
-        if self.standing_by:
+        if self._successor is not None and self.standing_by:
             self._part_with(self._leg)
-            self._adopt(now)
+            self._adopt(self._successor, now)
 
     def close(self) -> None:
         """No leg is wanted any more."""
@@ -247,7 +256,7 @@ class Legs:
         self._count += 1
         config = self._config()
         self._emit(ConnectRealtime(self._count, config))
-        return _Leg(self._count, RealtimeSession(config), now)
+        return _Leg(self._count, RealtimeSession(config), now, now)
 
     def _try(self, now: float) -> None:
         self._leg = self._open(now)
@@ -259,9 +268,8 @@ class Legs:
         leg.session.close()
         self._emit(CloseRealtime(leg.number))
 
-    def _adopt(self, now: float) -> None:
-        assert self._successor is not None  # noqa: S101 - it stands by
-        self._leg, self._successor = self._successor, None
+    def _adopt(self, successor: _Leg, now: float) -> None:
+        self._leg, self._successor = successor, None
         self._successor_at = None
         self._leg.heard_at = now
         self.state = LegState.TRYING  # until its readiness is told
@@ -272,16 +280,23 @@ class Legs:
             self._successor = None
 
     def _look_after(self, leg: _Leg, now: float) -> None:
-        """Nothing of a successor matters but whether it can be had; its readiness is told when it is taken over."""
-        if leg.session.state is SessionState.READY:
-            return
+        """Nothing of a successor matters but whether it can be had; its readiness is told when it takes over."""
         for event in leg.session.events():
-            if isinstance(event, realtime.SessionRefused | realtime.SessionLost):
-                fatal = event.fatal if isinstance(event, realtime.SessionRefused) else not event.retryable
-                code = event.code if isinstance(event, realtime.SessionRefused) else ""
-                self._emit(ReportRealtime(leg.number, "unusable" if fatal else "failed", code))
-                self._drop_successor()
-                self._successor_at = now + SUCCESSOR_DELAY
+            match event:
+                case realtime.SessionReady():
+                    leg.ready = event
+                case realtime.SessionRefused(code=code, fatal=fatal):
+                    return self._give_up(leg, code, now, unusable=fatal)
+                case realtime.SessionLost(retryable=retryable):
+                    return self._give_up(leg, "", now, unusable=not retryable)
+                case realtime.ErrorReceived(code=code, fatal=True):
+                    return self._give_up(leg, code, now, unusable=True)
+
+    def _give_up(self, leg: _Leg, code: str, now: float, *, unusable: bool) -> None:
+        """A successor cannot be had: another one is tried later."""
+        self._emit(ReportRealtime(leg.number, "unusable" if unusable else "failed", code))
+        self._drop_successor()
+        self._successor_at = now + SUCCESSOR_DELAY
 
     def _find(self, number: int) -> _Leg | None:
         known = (self._leg, self._successor) if self.state is not LegState.WAITING else (self._successor,)
@@ -289,7 +304,7 @@ class Legs:
 
     def _expiry(self, expires_at: int | None, now: float) -> float:
         if expires_at is not None and self._unix_zero is not None:
-            at = expires_at - self._unix_zero
+            at = max(0, min(expires_at, LATEST)) - self._unix_zero
             if at > now:
                 return at
-        return now + LIFETIME
+        return self._leg.opened_at + LIFETIME

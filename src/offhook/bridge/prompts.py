@@ -18,7 +18,6 @@ HANDOVER = Prompt(
 )
 CONNECTED = "The caller has just been connected and has not spoken yet."
 
-
 CARRY_ON = (
     "The line to you was interrupted for some seconds. What the caller said meanwhile, or shortly before, may not have "
     "reached you. Carry on now where the conversation stands: if they wait for an answer, give it; if it is not clear "
@@ -29,9 +28,25 @@ STILL_RUNNING = (
 )
 
 
-def carry_on(running: Sequence[str]) -> str:
-    """What the model has to know when it takes up a conversation in mid-course; `running` are tools that still run."""
-    return f"{CARRY_ON} {STILL_RUNNING.format(tools=', '.join(running))}" if running else CARRY_ON
+STILL_COLLECTING = (
+    "The digits that you asked for are being collected, and the result of collect_digits will follow: ask the caller "
+    "to enter them, or to go on entering them."
+)
+
+
+def carry_on(running: Sequence[str], *, collecting: bool = False) -> str:
+    """What the model has to know when it takes up a conversation in mid-course.
+
+    Args:
+        running: Names of the tools that still run.
+        collecting: The caller is entering digits that the model asked for.
+    """
+    parts = [CARRY_ON]
+    if running:
+        parts.append(STILL_RUNNING.format(tools=", ".join(running)))
+    if collecting:
+        parts.append(STILL_COLLECTING)
+    return " ".join(parts)
 
 
 def say(persona: str, wanted: Prompt, situation: str = "") -> str:

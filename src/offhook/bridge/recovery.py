@@ -10,9 +10,11 @@ A planned change of session between two turns is the same without the last step:
 """
 
 from offhook.bridge.agent_turns import AgentTurns
-from offhook.bridge.answers import Answers
+from offhook.bridge.answers import GREETING, NOTICE, Answers
 from offhook.bridge.caller_audio import CallerAudio
 from offhook.bridge.caller_turns import CallerTurns
+from offhook.bridge.collection import COLLECT_DIGITS
+from offhook.bridge.digits import Digits
 from offhook.bridge.history import History
 from offhook.bridge.hosted_calls import HostedCalls
 from offhook.bridge.prompts import carry_on
@@ -27,7 +29,8 @@ class Recovery:
     """Takes one call over from session to session.
 
     Attributes:
-        pending: The agent is to carry on as soon as what it said before has been heard.
+        pending: The agent is to carry on as soon as what it said before has been heard, unless the caller speaks first:
+            then it answers them.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Recovery:
         caller_audio: CallerAudio,
         tool_calls: ToolCalls,
         hosted: HostedCalls,
+        digits: Digits,
         summary: Summary,
         watch: Watch,
     ) -> None:
@@ -52,15 +56,26 @@ class Recovery:
         self._caller_audio = caller_audio
         self._tool_calls = tool_calls
         self._hosted = hosted
+        self._digits = digits
         self._summary = summary
         self._watch = watch
 
+    def unsaid(self) -> list[str]:
+        """What has to be said first of all, and was not: to be asked of the next session, the last one first.
+
+        A notice counts when it is whole; of a greeting the beginning is enough.
+        """
+        notice, greeting = self._agent.unfinished(NOTICE), self._agent.unfinished(GREETING)
+        unsaid = [GREETING] if self._answers.awaits(GREETING) or (greeting is not None and not greeting.spoke) else []
+        return [*unsaid, NOTICE] if self._answers.awaits(NOTICE) or notice is not None else unsaid
+
     def put_by(self, lost: RealtimeSession, now: float) -> None:
         """The session in use is gone: keep what was said and done, give up what was on its way."""
+        for item_id, name in self._hosted.session_lost():
+            self._transcript.mark(self._history.call(item_id, name, "", hosted=True))
         self._history.session_lost(lost.mcp_result)
         self._transcript.session_lost()
         self._agent.session_lost(now)
-        self._hosted.session_lost()
         self._answers.session_lost()
         self._caller.session_lost()
         self._summary.session_lost()
@@ -75,15 +90,31 @@ class Recovery:
     def tell(self, session: RealtimeSession) -> None:
         """The next session is ready: tell it what it has to know."""
         later = self._agent.unheard_items()  # told when they have been heard
-        open_turns = [turn for turn in self._transcript.open_turns() if turn.item_id not in later]
-        for item in self._history.items(open_turns):
+        for item in self._history.items(turn for turn in self._transcript.open_turns() if turn.item_id not in later):
             session.send_item(item)
 
     def carry_on(self, session: RealtimeSession, now: float) -> None:
-        """Let the agent carry on, unless it is still to be heard with what it said before."""
-        if not self.pending or self._agent.unheard_items():
+        """Let the agent carry on, when it has the floor."""
+        if not self.pending or self._occupied or now < self._caller_until:
             return
         self.pending = False
-        running = self._history.running()
-        session.send_item(system_message(carry_on(running)))
-        self._answers.carry_on(now, tools_run=bool(running))
+        collecting = self._digits.collecting
+        running = [name for name in self._history.running() if not (collecting and name == COLLECT_DIGITS)]
+        session.send_item(system_message(carry_on(running, collecting=collecting)))
+        self._answers.carry_on(now, tools_run=collecting or bool(running))
+
+    def next_timer(self) -> float | None:
+        """When `carry_on` has something to do, unless something happens before."""
+        return self._caller_until if self.pending and not self._occupied else None
+
+    @property
+    def _occupied(self) -> bool:
+        """The agent is still heard with what it said before, or the caller speaks, presses keys or is on hold."""
+        caller = self._watch.caller_speaking or not self._caller.idle or self._digits.entering
+        agent = self._agent.generating or self._answers.session.pending_tags or self._agent.unheard_items()
+        return caller or self._caller_audio.paused or bool(agent)
+
+    @property
+    def _caller_until(self) -> float:
+        """What the caller said may prove to be a turn until then, which the server answers by itself."""
+        return self._answers.replies.caller_until or 0.0

@@ -10,21 +10,25 @@ TURN_PATIENCE = 3.0
 
 
 class Replies:
-    """The account of answers that are owed."""
+    """The account of answers that are owed.
+
+    Attributes:
+        caller_until: Until when the server is expected to answer the caller by itself; None = it is not, or has begun.
+    """
 
     def __init__(self) -> None:
         self._posted = 0
         self._landed = 0
         self._asked = 0
         self._pending_calls: set[str] = set()
-        self._caller_until: float | None = None
+        self.caller_until: float | None = None
         self._caller_speaking = False
         self._requested = False
 
     def session_lost(self) -> None:
         """Whatever was owed is owed no more; tools that run go on."""
         self._posted = self._landed = self._asked = 0
-        self._caller_until = None
+        self.caller_until = None
         self._caller_speaking = self._requested = False
 
     def call_started(self, call_id: str) -> None:
@@ -54,21 +58,21 @@ class Replies:
     def caller_started(self) -> None:
         """The caller speaks: whatever is owed, the caller's turn comes first."""
         self._caller_speaking = True
-        self._caller_until = None
+        self.caller_until = None
 
     def caller_unheard(self) -> None:
         """What the caller was saying was taken back: no turn will come of it."""
         self._caller_speaking = False
-        self._caller_until = None
+        self.caller_until = None
 
     def caller_stopped(self, now: float) -> None:
         """The caller's turn is over; the server's own answer is on its way."""
         self._caller_speaking = False
-        self._caller_until = now + TURN_PATIENCE
+        self.caller_until = now + TURN_PATIENCE
 
     def nothing_said(self) -> None:
         """It was no turn of the caller after all: nothing of them is waited for."""
-        self._caller_until = None
+        self.caller_until = None
 
     def requested(self) -> None:
         """We asked for a response: it will see what has been posted."""
@@ -85,7 +89,7 @@ class Replies:
         self._posted -= seen
         self._asked = max(self._asked - seen, 0)
         self._landed = 0
-        self._caller_until = None
+        self.caller_until = None
         if ours:
             self._requested = False
         return self._requested and not self._posted
@@ -99,11 +103,11 @@ class Replies:
         """It is time to ask for a response."""
         if not self._waiting:
             return False
-        return self._caller_until is None or now >= self._caller_until
+        return self.caller_until is None or now >= self.caller_until
 
     def next_timer(self) -> float | None:
         """When we stop waiting for the server's own answer to the caller."""
-        return self._caller_until if self._waiting else None
+        return self.caller_until if self._waiting else None
 
     @property
     def _waiting(self) -> bool:

@@ -51,6 +51,10 @@ class Retries:
         """A repetition waits for its time."""
         return self._tag is not None
 
+    def wants(self, tag: str) -> bool:
+        """This is to be asked for again."""
+        return self._tag == tag
+
     def next_timer(self) -> float | None:
         """When the next repetition is due."""
         return None if self._tag is None else self._due

@@ -120,7 +120,7 @@ class ToolCalls:
         """Post the output of a call."""
         output = self._secrets.scrub(output)
         self._history.output(call_id, output)
-        if self.session.state not in (SessionState.READY, SessionState.CLOSED):
+        if self.session.state is not SessionState.READY:
             return  # the next session is told with everything else
         lost = self._history.owed(call_id)
         if lost is None:
@@ -130,6 +130,10 @@ class ToolCalls:
             self.session.send_item(FunctionCallOutputItem(call_id=call_id, output=output))
         if owed:
             self._replies.posted()
+
+    def tells(self, turn_id: str) -> None:
+        """What the caller entered in this turn is in the output of a call."""
+        self._history.leave_out(turn_id)
 
     def run_secret(self, call_id: str, digits: str, purpose: str, now: float) -> None:
         """Give secret digits to the tool that they are for; its output becomes that of the call that asked for them."""

@@ -160,10 +160,12 @@ class Transcript:
 
     def mark(self, mark: Turn) -> None:
         """Something that is no turn stands here: it comes out of `settled` in its place, as it is."""
-        self._entries.append(_Entry(mark.item_id, mark.speaker))
-        self._entries[-1].text = mark.text
-        self._entries[-1].generated = True
+        entry = _Entry(mark.item_id, mark.speaker)
+        entry.text, entry.generated = mark.text, True
+        self._entries.append(entry)
         self._settle()
+        if len(self._entries) > MAX_OPEN:
+            self._release(self._entries[0])
 
     def break_off(self, item_id: str) -> None:
         """No more words will come of a turn of the agent, and no more audio; some of its words may have none."""
@@ -183,8 +185,8 @@ class Transcript:
         """The words of a turn that is not settled, and how many bytes of audio they have at least."""
         entry = self._find(item_id)
         if entry is None:
-            return "", 0
-        return entry.text, least_audio(entry.text) if entry.broken_off else 0
+            return "", 1
+        return entry.text, least_audio(entry.text) if entry.broken_off else 1
 
     def close(self) -> None:
         """The call is over: release every turn with what is known of it."""
@@ -240,5 +242,5 @@ class Transcript:
     def _release(self, entry: _Entry) -> None:
         self._entries.remove(entry)
         turn = entry.turn()
-        if turn.text or turn.unheard or turn.audio_ms:
+        if turn.text or turn.unheard or turn.audio_ms or turn.speaker == MARK:
             self._settled.append(turn)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offhook.bridge import Call, CallState, CloseRealtime, ToolOutcome
+from offhook.bridge import Call, CallState, CloseRealtime, Prompt, ToolOutcome
 from tests.unit.bridge.genesys import Playback
 from tests.unit.bridge.harness import GREETED, Harness, plan, speech
 
@@ -413,3 +413,53 @@ def test_shell_calls_before_open_do_nothing() -> None:
     assert call.realtime_data(1) == []
     assert call.audiohook_data() == []
     assert call.state is CallState.WAITING
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_drained_or_cut_before_there_is_an_agent(opened: bool) -> None:
+    for end in ("drain", "cut"):
+        harness = Harness(None)
+        if opened:
+            harness.open()
+        if end == "drain":
+            harness.call.drain(15.0, harness.now)
+        else:
+            harness.call.cut("limit", "drained", "OH-GATE-03 the gateway is shutting down", harness.now)
+        harness._settle()
+        (disconnect,) = harness.messages_of("disconnect")
+        assert disconnect["parameters"]["reason"] == "error"
+        harness.advance(1.0)
+        assert (harness.ended.outcome, harness.ended.reason) == ("limit", "drained")
+
+
+def test_drained_while_the_agent_speaks() -> None:
+    harness = Harness(plan(drained=Prompt(text="We close."))).talking()
+    harness.ai.created()
+    harness.ai.item()
+    harness.ai.audio(speech(1000))
+    harness.call.drain(15.0, harness.now)
+    harness._settle()
+    harness.ai.done()
+    create = harness.ai.take("response.create")
+    assert create["response"]["instructions"].endswith("We close.")
+    harness.ai.says(speech(800, 9), create=create, response="resp_bye", item="item_bye")
+    harness.advance(10)
+    assert bytes(harness.playback.heard) == speech(1000) + speech(800, 9)
+    assert harness.variables["OFFHOOK_REASON"] == "drained"
+
+
+@pytest.mark.parametrize("mode", ["talk", "listen"])
+def test_cut_in_the_middle_of_a_word(mode: str) -> None:
+    harness = Harness(plan(mode=mode))
+    if mode == "talk":
+        harness.talking()
+        harness.ai.says(speech(3000))
+    else:
+        harness.open()
+    harness.call.cut("limit", "drained", "OH-GATE-03 the gateway is shutting down", harness.now)
+    harness._settle()
+    assert harness.texts[-1][1]["type"] == "disconnect"
+    harness.call.cut("failed", "again", "OH-X again", harness.now)
+    harness.advance(1.0)
+    assert harness.variables["OFFHOOK_REASON"] == "drained"
+    assert len(harness.messages_of("disconnect")) == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offhook.bridge.caller_audio import MAX_HELD, PAUSED, SECRET, CallerAudio
+from offhook.bridge.caller_audio import MAX_HELD, MAX_KEPT, PAUSED, SECRET, CallerAudio
 
 SILENCE_200_MS = b"\xff" * 1600
 
@@ -102,4 +102,43 @@ def test_muted_until_the_last_reason_is_gone() -> None:
     audio.unmute(PAUSED)
     assert (audio.muted, audio.paused) == (False, False)
     assert audio.receive(b"back") == b"back"
+    assert audio.next_timer() is None
+
+
+def test_little_is_held_while_a_lost_model_is_replaced() -> None:
+    audio = opened()
+    audio.hold()
+    audio.receive(b"old" + bytes(MAX_KEPT - 4))
+    audio.hold()
+    audio.receive(b"last")
+    held = audio.open(20.0)
+    assert len(held) == MAX_KEPT
+    assert held.startswith(b"old"[3:] + b"\x00")
+    assert held.endswith(b"last")
+    assert audio.dropped == 3
+    audio.hold()
+    assert audio.dropped == 0, "another loss"
+
+
+def test_what_is_held_for_the_first_model_is_held_on() -> None:
+    audio = CallerAudio()
+    audio.receive(b"first words")
+    audio.hold()
+    audio.receive(bytes(MAX_KEPT))
+    assert audio.open(10.0).startswith(b"first words")
+
+
+@pytest.mark.parametrize("reason", [PAUSED, SECRET])
+def test_muted_while_the_model_is_replaced(reason: str) -> None:
+    audio = opened()
+    audio.mute(reason, 11.0)
+    audio.hold()
+    assert audio.next_timer() is None, "there is nobody to be silent for"
+    assert audio.receive(b"secret") == b""
+    assert audio.open(15.0) == b""
+    assert audio.next_timer() == 15.2
+    audio.hold()
+    audio.unmute(reason)
+    audio.receive(b"hello")
+    assert audio.open(16.0) == b"hello"
     assert audio.next_timer() is None

@@ -2,8 +2,17 @@
 
 import pytest
 
+from offhook.bridge import Turn
 from offhook.bridge.playout import Heard
-from offhook.bridge.transcript import MAX_OPEN, MAX_TEXT, TRANSCRIPT_DEADLINE, Transcript, heard_text
+from offhook.bridge.transcript import (
+    BYTES_PER_CHARACTER,
+    MARK,
+    MAX_OPEN,
+    MAX_TEXT,
+    TRANSCRIPT_DEADLINE,
+    Transcript,
+    heard_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -162,3 +171,71 @@ def test_a_turn_that_was_none() -> None:
     transcript.finish_text("u1", "Hrm.")
     assert settled(transcript) == [("agent", "Nine to six.")]
     assert transcript.next_timer() is None
+
+
+# From one session to the next.
+
+
+def mark(item: str) -> Turn:
+    return Turn(speaker=MARK, text="", item_id=item)
+
+
+def test_a_mark_comes_out_in_its_place() -> None:
+    transcript = Transcript()
+    transcript.begin("a1", "agent")
+    transcript.finish_text("a1", "One moment.")
+    transcript.mark(mark("call_1"))
+    transcript.begin("u1", "caller")
+    transcript.finish_text("u1", "Yes?")
+    assert settled(transcript) == []
+    assert [turn.item_id for turn in transcript.open_turns()] == ["a1", "call_1", "u1"]
+    assert [turn.item_id for turn in transcript.unsettled()] == ["u1"], "a mark is nothing that was said"
+    transcript.played(played("a1"))
+    assert [turn.item_id for turn in transcript.settled()] == ["a1", "call_1", "u1"]
+
+
+def test_marks_do_not_wait_without_end() -> None:
+    transcript = Transcript()
+    transcript.begin("a1", "agent")
+    for number in range(MAX_OPEN * 2):
+        transcript.mark(mark(f"call_{number}"))
+        assert len(transcript.open_turns()) <= MAX_OPEN
+    transcript.close()
+    assert len(transcript.settled()) == MAX_OPEN * 2
+
+
+def test_the_words_of_the_caller_that_will_not_come() -> None:
+    transcript = Transcript()
+    transcript.begin("u1", "caller")
+    transcript.commit("u1", 1.0, transcribed=True)
+    transcript.add_text("u1", "Where is ")
+    transcript.begin("a1", "agent")
+    transcript.session_lost()
+    assert transcript.next_timer() is None
+    assert settled(transcript) == [("caller", "Where is")]
+    assert [turn.item_id for turn in transcript.open_turns()] == ["a1"], "that may be heard still"
+
+
+def test_a_turn_of_the_agent_that_breaks_off() -> None:
+    """Its words are ahead of its sound: what cannot have been said is not taken for heard."""
+    text = "Nine to six on all days."
+    transcript = Transcript()
+    transcript.begin("a1", "agent")
+    transcript.add_text("a1", text)
+    assert transcript.text("a1") == (text, 1)
+    transcript.break_off("a1")
+    assert transcript.text("a1") == (text, len(text) * BYTES_PER_CHARACTER)
+    transcript.played(played("a1", heard=4000, received=4000))
+    (turn,) = transcript.settled()
+    assert (turn.text, turn.unheard) == ("Nine to", "six on all days.")
+    assert transcript.text("a1") == ("", 1)
+
+
+def test_a_turn_of_the_agent_that_was_complete() -> None:
+    transcript = Transcript()
+    transcript.begin("a1", "agent")
+    transcript.finish_text("a1", "Nine to six on all days.")
+    transcript.break_off("a1")
+    transcript.break_off("unknown")
+    transcript.played(played("a1", heard=4000, received=4000))
+    assert settled(transcript) == [("agent", "Nine to six on all days.")]
