@@ -21,6 +21,8 @@ from offhook.realtime.usage import UsageTotals
 
 DELAYS = (0.0, 0.5, 1.0, 2.0)
 """Seconds before the first attempt to connect again, the second, and so on; the last one stays."""
+FIRST_LIMIT = 8.0
+"""Seconds for which a call that has never had a model tries on after the first failure: its flow can do better."""
 STEADY = 5.0
 """Seconds for which a session has to work for its loss to count as a new one: what breaks at once is broken still."""
 SUCCESSOR_DELAY = 10.0
@@ -185,6 +187,8 @@ class Legs:
         """
         self._emit(ReportRealtime(self._leg.number, "unusable" if unusable else "failed", code))
         self._part_with(self._leg)
+        if self._ready_at is None and not self._attempts:
+            self._ready_by = min(self._ready_by, now + FIRST_LIMIT)
         if self.state is LegState.READY and self._ready_at is not None:
             if now - self._ready_at >= STEADY:
                 self._attempts = 0

@@ -9,9 +9,8 @@ import pytest
 from offhook import realtime as rt
 from offhook.bridge import CallState, CloseRealtime, ConnectRealtime, Prompt, ReportRealtime, ToolOutcome
 from offhook.bridge.answers import SERVER_PATIENCE
-from offhook.bridge.conversation import SETUP_LIMIT
 from offhook.bridge.hosted_calls import HOSTED_LIMIT
-from offhook.bridge.legs import STALLED, LegState
+from offhook.bridge.legs import FIRST_LIMIT, STALLED, LegState
 from offhook.bridge.plan import CallLimits, Filler, Recovery
 from tests.unit.bridge.exits import ASIDE, SENTENCE
 from tests.unit.bridge.genesys import Playback
@@ -648,11 +647,12 @@ def test_the_set_up_has_an_end() -> None:
     call = LossyCall(away=None)
     call.open()
     opened = call.now
-    asked_at(call, partial(call.ai_lost, None, for_good=False), SETUP_LIMIT)
+    call.advance(1.0)
+    call.ai_lost(None, for_good=False)
     while call.began_at() is None:
         call.advance(1.0)
         call.ai_lost(None, for_good=False)
-    assert call.began_at() == pytest.approx(opened + SETUP_LIMIT)
+    assert call.began_at() == pytest.approx(opened + 1.0 + FIRST_LIMIT)
     call.advance(5.0)
     assert call.check_end(DECLARED)["OFFHOOK_REASON"] == "OH-CALL-06"
 

@@ -7,7 +7,7 @@ import pytest
 
 from offhook import realtime as rt
 from offhook.bridge import CloseRealtime, Command, ConnectRealtime, ReportRealtime
-from offhook.bridge.legs import DELAYS, LIFETIME, MARGIN, STALLED, STEADY, SUCCESSOR_DELAY, Legs, LegState
+from offhook.bridge.legs import DELAYS, FIRST_LIMIT, LIFETIME, MARGIN, STALLED, STEADY, SUCCESSOR_DELAY, Legs, LegState
 from offhook.realtime.session import SETUP_TIMEOUT
 from tests.unit.bridge.harness import session
 
@@ -141,7 +141,7 @@ def test_back_off_of_the_set_up() -> None:
     assert rig.last == 2
     rig.until(0.5)
     assert rig.last == 3
-    assert rig.legs.given_up_at() == SETUP
+    assert rig.legs.given_up_at() == FIRST_LIMIT
     rig.ready()
     rig.lose()
     assert rig.last == 4, "the attempts of the set-up do not count any more"
