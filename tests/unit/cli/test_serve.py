@@ -135,9 +135,12 @@ def test_workers_for_a_gateway_of_python(folder: Path) -> None:
 
 
 def test_where_there_are_no_workers_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "name", "nt")
-    with pytest.raises(UsageError, match="several workers need a POSIX system"):
-        _check_platform(Config.model_validate({"agents": {"a": {"instructions": "Talk."}}, "workers": 2}))
+    config = Config.model_validate({"agents": {"a": {"instructions": "Talk."}}, "workers": 2})
+    # Not for longer than that: pytest asks for it too.
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(os, "name", "nt")
+        with pytest.raises(UsageError, match="several workers need a POSIX system"):
+            _check_platform(config)
 
 
 def test_the_public_url_is_what_genesys_needs() -> None:
