@@ -25,9 +25,11 @@ class Heard:
     arrivals: list[tuple[float, int]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     outputs: dict[str, str] | None = None
+    upgraded_at: float = 0.0
     opened_after: float = 0.0
     closed_after: float = 0.0
     slowest_pong: float = 0.0
+    pongs: list[float] = field(default_factory=list)
 
 
 class LoadCaller:
@@ -55,7 +57,7 @@ class LoadCaller:
             "X-API-KEY": self.key,
         }
         async with http.ws_connect(self.url, headers=headers, max_msg_size=0, compress=0) as ws:
-            began = time.monotonic()
+            began = self.heard.upgraded_at = time.monotonic()
             participant = audiohook.Participant(id=str(uuid.uuid4()), ani="tel:+13175550123", ani_name="", dnis="")
             self._core.send_open(began, participant=participant, input_variables={"NAME": self.heard.name})
             await self._flush(ws)
@@ -88,6 +90,7 @@ class LoadCaller:
                             self.heard.arrivals.append((now, len(event.audio)))
                         elif isinstance(event, audiohook.PongReceived):
                             self.heard.slowest_pong = max(self.heard.slowest_pong, event.rtt)
+                            self.heard.pongs.append(event.rtt)
                         elif isinstance(event, audiohook.ServerViolated | audiohook.RateLimitExceeded):
                             self.heard.faults.append(repr(event))
                         elif isinstance(event, audiohook.DisconnectReceived):

@@ -28,6 +28,8 @@ AUDIO_FLOOD_BURST = 150.0
 """Seconds of audio at once: more than any catch-up (audiohook.md §4), and than the largest message of PCMU."""
 LEAST_AUDIO = 0.01
 """Seconds that a message counts for at least, so that empty ones have an end, too."""
+LATE_BURST = 100
+"""Messages of any kind at once that may come after `disconnect`; then nobody waits for `close` any more."""
 MAX_RECEIVED_BINARY_BYTES = 1_048_576
 """Largest audio message that is taken: the catch-up after `opened` may be one big frame (audiohook.md §4)."""
 
@@ -69,6 +71,7 @@ class ServerSession:
         self._events: list[ev.ServerEvent] = []
         self._flood = TokenBucket(FLOOD_RATE, FLOOD_BURST)
         self._audio_flood = TokenBucket(AUDIO_FLOOD_RATE * RATE, AUDIO_FLOOD_BURST * RATE)
+        self._late = TokenBucket(FLOOD_RATE, LATE_BURST)
         self._open_parameters: m.OpenParameters | None = None
         self._media: m.Media | None = None
         self._decoder: FrameDecoder | None = None
@@ -145,8 +148,11 @@ class ServerSession:
 
     def _receive_odd_audio(self, data: bytes, now: float) -> None:
         """Deal with audio that is too large or that nobody waits for."""
-        if self._link.ending or self._link.state is ServerState.OPENING:
-            return  # under way when we said `disconnect`, or a client in a hurry
+        if self._link.ending:
+            self._bear(now)  # under way when we said `disconnect`
+            return
+        if self._link.state is ServerState.OPENING:
+            return  # a client in a hurry
         if len(data) > MAX_RECEIVED_BINARY_BYTES:
             self._violate(e.RemoteProtocolError(e.TOO_LARGE, "an audio message is too large"), now)
         else:
@@ -155,14 +161,15 @@ class ServerSession:
     def receive_text(self, data: str | bytes, now: float) -> None:
         """Take a text WebSocket message; the replies that must not wait are made here."""
         self._now = self._last_heard = now
-        if self._link.state in (ServerState.CLOSED, ServerState.ENDED):
-            return
         within_rate = self._flood.take(now)
-        if self._violated and not within_rate:
+        if self._link.ending:
+            # A message of many, or one that nothing can follow.
+            if not self._bear(now) or not within_rate or self._link.state is not ServerState.DISCONNECTING:
+                return
+        elif not within_rate:
+            self._violate(e.RemoteProtocolError(e.FLOOD), now)
             return
         try:
-            if not within_rate:
-                raise e.RemoteProtocolError(e.FLOOD)
             message = decode_client_message(data)
             if not self._violated:
                 try:
@@ -341,6 +348,13 @@ class ServerSession:
         variables = None if self._last_variables is None else self._last_variables(violation.code, now)
         self._link.send(m.Disconnect, build_disconnect(reason, violation.info, variables), now)
         self._events.append(ev.ProtocolViolated(violation.code, violation.info))
+
+    def _bear(self, now: float) -> bool:
+        """Say whether a message that comes late is one of few; a peer that floods on is waited for no longer."""
+        if self._late.take(now):
+            return True
+        self._end(Signal.DEADLINE, now)
+        return False
 
     def _end(self, signal: Signal, now: float) -> None:
         """The socket is gone or has to go."""

@@ -4,6 +4,7 @@ YAML 1.2 by ruamel.yaml, so ``no`` and ``12:30`` are text; JSON is read too. The
 only: that keeps the place of every key and value, the text of ``${ENV}`` before it is a value, and keys like ``007``.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
@@ -19,6 +20,8 @@ from offhook.config.problems import DUPLICATE, SYNTAX, WRONG_TYPE, Mark, Problem
 MAX_VALUES = 100_000
 
 _TAG = "tag:yaml.org,2002:"
+# In ruamel's texts: a name of the file's own, like that of an alias; it may be a secret that should have been quoted.
+_NAME = re.compile(r"""(?<=\s)['"](?!<)\S{5,}""")
 Plain: TypeAlias = str | int | float | bool | None
 Kind = Literal["text", "number", "boolean", "null", "list", "mapping"]
 
@@ -240,4 +243,5 @@ def _syntax_fix(text: str, mark: Mark) -> str:
 
 
 def _one_line(error: MarkedYAMLError) -> str:
-    return " ".join(str(part) for part in (error.context, error.problem) if part).replace("\n", " ")
+    text = " ".join(str(part) for part in (error.context, error.problem) if part).replace("\n", " ")
+    return _NAME.split(text)[0].rstrip()

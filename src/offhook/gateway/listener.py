@@ -10,6 +10,7 @@ import contextlib
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,9 +19,11 @@ from typing import Any
 from aiohttp import HttpVersion11, WSMsgType, web
 
 from offhook.agents import ConnectorPath
+from offhook.audiohook.pacing import TokenBucket
 from offhook.gateway.acceptor import Acceptor, Handshake
 from offhook.gateway.audiohook_socket import AudioHookSocket
 from offhook.gateway.auth import Admission
+from offhook.gateway.turns import Turns
 from offhook.httpsig import SignedRequest
 from offhook.telemetry.logging import get_logger
 
@@ -30,8 +33,15 @@ READINESS_PATH = "/readyz"
 # Otherwise aiohttp tells its version, and Python's.
 _SERVER = {"Server": "offhook"}
 
-TURN = 16
-"""Messages of one socket that are taken in a row before others have their turn."""
+REQUESTS_EACH_ROUND = 2
+"""Requests that are decided about in one round of the event loop, less than a millisecond of work."""
+MESSAGES_EACH_ROUND = 16
+"""Messages that are taken in one round from all sockets that send too many."""
+MESSAGE_RATE = 100.0
+"""Messages a second that a socket may send on average before it has to take turns: twice what 20 ms of audio need."""
+MESSAGE_BURST = 4
+FLOOD = 250
+"""Messages beyond that rate from which on a socket is dropped when it has to be closed, instead of waited for."""
 MAX_UNSENT_PONGS = 4_096
 """Bytes that the peer has not read from which on its WebSocket pings are not answered."""
 
@@ -123,6 +133,8 @@ class Listener:
         self._closed = closed if closed is not None else not_ready
         self._limits = limits if limits is not None else ListenerLimits()
         self._upgraded = 0
+        self._requests = Turns(REQUESTS_EACH_ROUND)
+        self._messages = Turns(MESSAGES_EACH_ROUND)
         self._server: web.Server | None = None
         self._acceptor = Acceptor(
             self._protocol,
@@ -181,6 +193,7 @@ class Listener:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
+            await self._requests.take()
             answer = await self._route(request)
             if not self._acceptor.listening and not answer.prepared:
                 # Whoever keeps the connection would miss the process that listens now.
@@ -254,7 +267,7 @@ class Listener:
             raise ConnectionResetError
         _bound_kernel_buffer(transport.get_extra_info("socket"), self._limits.unsent_in_kernel)
         websocket.headers.update(_SERVER)
-        carrier = GenesysSocket(websocket, request)
+        carrier = GenesysSocket(websocket, request, self._messages)
         upgrade = UpgradeRequest(
             connector,
             admission,
@@ -331,19 +344,20 @@ class _Connection(web.RequestHandler):
 class GenesysSocket:
     """A WebSocket of Genesys; see `audiohook_socket.AudioHookSocket` for its methods."""
 
-    def __init__(self, websocket: web.WebSocketResponse, request: web.BaseRequest) -> None:
+    def __init__(self, websocket: web.WebSocketResponse, request: web.BaseRequest, turns: Turns) -> None:
         self._websocket = websocket
         self._request = request
-        self._received = 0
+        self._turns = turns
+        self._rate = TokenBucket(MESSAGE_RATE, MESSAGE_BURST)
 
     async def receive(self) -> str | bytes | None:
         """Return the next message; None once the socket is gone."""
         while True:
-            self._received += 1
-            if self._received % TURN == 0:
-                # What has come already is handed out without waiting, so a peer that floods would keep the loop.
-                await asyncio.sleep(0)
+            if self._excess() > 0:
+                # What has come already is handed out without waiting: a peer that floods would keep the loop to itself.
+                await self._turns.take()
             message = await self._websocket.receive()
+            self._rate.spend(time.monotonic())
             if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
                 data: str | bytes = message.data
                 return data
@@ -351,6 +365,10 @@ class GenesysSocket:
                 self._pong(message.data)
             elif message.type is not WSMsgType.PONG:
                 return None
+
+    def _excess(self) -> float:
+        """Return how many messages more have come than may."""
+        return -self._rate.available(time.monotonic())
 
     def _pong(self, data: bytes) -> None:
         """Answer a ping, unless the peer does not read what it is sent: answers would pile up for it."""
@@ -372,6 +390,10 @@ class GenesysSocket:
 
     async def close(self, code: int = 1000) -> None:
         """Close the socket, or drop it."""
+        if self._excess() > FLOOD:
+            # All that the peer sends while it is waited for would be read.
+            self.abort()
+            return
         try:
             with contextlib.suppress(ConnectionError):
                 # Without draining: that has no limit of time.
@@ -405,8 +427,8 @@ def _finish_now(sending: Coroutine[Any, Any, None]) -> None:
 
 def _is_handshake(websocket: web.WebSocketResponse, request: web.BaseRequest) -> bool:
     try:
-        # aiohttp would upgrade HTTP/1.0, which RFC 6455 §4.1 does not know.
-        return request.version >= HttpVersion11 and bool(websocket.can_prepare(request))
+        # aiohttp would upgrade HTTP/1.0, which RFC 6455 §4.1 does not know, and an HTTP/2 that is none.
+        return request.version == HttpVersion11 and bool(websocket.can_prepare(request))
     except ValueError:
         return False  # aiohttp's way to say that the key is not even ASCII
 

@@ -131,11 +131,13 @@ def serialize_input(components: tuple[str, ...], parameters: Mapping[str, str | 
 def _header_value(headers: Mapping[str, str], name: str) -> str:
     if not _FIELD_NAME.fullmatch(name):
         raise MalformedSignature("a component is neither a header name nor a derived component known here")
+    # Any other name is the peer's text, and none for a log.
+    shown = f"the header {name}" if name in REQUIRED_COMPONENTS else "a header"
     if name not in headers:
-        raise MalformedSignature(f"the header {name} is covered by the signature and not in the request")
+        raise MalformedSignature(f"{shown} is covered by the signature and not in the request")
     value = headers[name].strip(" \t")
     if not _FIELD_VALUE.fullmatch(value):
-        raise MalformedSignature(f"the header {name} has a character that cannot be signed")
+        raise MalformedSignature(f"{shown} has a character that cannot be signed")
     return value
 
 

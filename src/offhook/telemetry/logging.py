@@ -1,10 +1,12 @@
 """Log set-up: one line per event, as JSON or for a console, never with a secret or with what a caller said.
 
-Three rules keep the lines clean, whoever writes them:
+Four rules keep the lines clean and few, whoever writes them:
 
 - a field whose name is on the deny-list is withheld;
 - an exception is logged by its type and its place in the code, not by its text, which may quote its input;
-- of a library's log record, only the first line of the unformatted message is taken.
+- of a library's log record, only the first line of the unformatted message is taken; where the library has formatted it
+  itself, only its beginning, up to where a value may be;
+- of lines that anybody on the network can cause, only so many of a kind are written (see `telemetry.repeats`).
 
 Lines are written by a thread, so that a terminal or a log collector that stops reading never holds up a call.
 """
@@ -12,14 +14,18 @@ Lines are written by a thread, so that a terminal or a log collector that stops 
 import atexit
 import logging
 import queue
+import re
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from offhook.telemetry.repeats import LEFT_OUT, Repeats
 
 LogStyle = Literal["json", "console"]
 
@@ -59,6 +65,8 @@ DENIED = frozenset(
 )
 """Names of fields that are never shown (`-` counts as `_`, case does not count)."""
 
+_WORDS = re.compile(r"(?:[A-Za-z ,.!_-]|\(\))*")
+
 MAX_WAITING = 10_000
 """Lines that may wait to be written; more are dropped and counted."""
 
@@ -75,13 +83,15 @@ def configure(*, style: LogStyle | None = None, level: str = "info", stream: Tex
     if style is None:
         style = "console" if out.isatty() else "json"
     number = logging.getLevelNamesMapping()[level.upper()]
-    writer = LineWriter(out)
+    repeats = Repeats()
+    writer = LineWriter(out, between=lambda: tell_left_out(repeats))
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if style == "json"
         else structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)
     )
     shared: list[Processor] = [
+        repeats,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         withhold,
@@ -94,6 +104,15 @@ def configure(*, style: LogStyle | None = None, level: str = "info", stream: Tex
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[LibraryRecords(max(number, logging.WARNING))], level=logging.WARNING, force=True)
+
+
+def tell_left_out(repeats: Repeats) -> float | None:
+    """Log how many lines were left out; return the seconds until there may be more to tell."""
+    over, seconds = repeats.take()
+    for one in over:
+        code = {"code": one.code} if one.code else {}
+        get_logger(one.component).warning(LEFT_OUT, of=one.event, count=one.count, **code)
+    return seconds
 
 
 def withhold(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -125,19 +144,37 @@ class LibraryRecords(logging.Handler):
     """Passes on what libraries log, without what they put into it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log the record's first line, unformatted."""
+        """Log the record's first line, unformatted, and where it comes from."""
         lines = str(record.msg).splitlines()
         text = lines[0] if lines else ""
+        if not record.args:
+            # "Exception in callback send('…')", or "Unexpected content type: …": nobody knows what a value may be.
+            text = _WORDS.match(text)[0].rstrip()  # type: ignore[index]  # it matches anything
         error = record.exc_info[1] if record.exc_info else None
         level = min(record.levelno, logging.ERROR)
-        get_logger(record.name).log(level, text, exc_info=error)
+        place = f"{record.filename}:{record.lineno}"
+        get_logger(record.name).log(level, text, place=place, exc_info=error)
 
 
 class LineWriter:
-    """A text stream that never blocks its writer; only `write` and `flush` of one."""
+    """A text stream that never blocks its writer; only `write` and `flush` of one.
 
-    def __init__(self, stream: TextIO, *, max_waiting: int = MAX_WAITING) -> None:
+    Args:
+        stream: where to.
+        max_waiting: lines that may wait; more are dropped.
+        between: called by the thread between two lines; says after how many seconds it wants to be called again, even
+            if there is no line.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        max_waiting: int = MAX_WAITING,
+        between: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self._stream = stream
+        self._between = between
         self._waiting: queue.Queue[str | threading.Event] = queue.Queue(max_waiting)
         self.dropped = 0
         """Lines that were lost because the stream was too slow."""
@@ -166,7 +203,10 @@ class LineWriter:
 
     def _write_all(self) -> None:
         while True:
-            item = self._waiting.get()
+            try:
+                item = self._waiting.get(timeout=self._between())
+            except queue.Empty:
+                continue
             try:
                 if isinstance(item, str):
                     self._stream.write(item)

@@ -26,6 +26,7 @@ from offhook.audiohook import (
     ServerState,
     SessionEnded,
 )
+from offhook.audiohook.server import LATE_BURST
 from tests.unit.audiohook.sample import L16, NIL, OPEN, PCMU, SESSION, STEREO, RawGenesys
 
 PROBE = OPEN | {"conversationId": NIL, "participant": {"id": NIL, "ani": "", "aniName": "", "dnis": ""}}
@@ -633,6 +634,29 @@ def test_frames_of_any_size_may_come_in_real_time(call: RawGenesys) -> None:
             call.session.receive_audio(b"\xff" * size, began / 8000 + number * size / 8000)
     assert not [event for event in call.session.events() if isinstance(event, ProtocolViolated)]
     assert call.session.position == 480_000
+
+
+@pytest.mark.parametrize("data", ["{", b"\xff" * 160])
+@pytest.mark.parametrize("closed", [False, True])
+def test_who_floods_on_after_the_end_is_not_waited_for(call: RawGenesys, data: str | bytes, closed: bool) -> None:
+    def pour(count: int) -> list[Any]:
+        for _ in range(count):
+            if isinstance(data, str):
+                call.session.receive_text(data, 0.0)
+            else:
+                call.session.receive_audio(data, 0.0)
+        return call.session.events()
+
+    assert call.session.send_disconnect("completed", 0.0)
+    if closed:
+        call.say("close", {"reason": "disconnect"})
+    call.heard()
+    assert pour(LATE_BURST - closed) == []
+    assert not call.session.close_expected()
+    assert pour(1) == [SessionEnded(clean=closed)]
+    assert call.session.close_expected()
+    assert pour(LATE_BURST) == []
+    assert call.heard() == []
 
 
 # --- time ------------------------------------------------------------------------------------------------------------

@@ -120,6 +120,9 @@ def test_library_records_lose_what_was_put_into_them(log: Log) -> None:
     library.warning("Request to %s failed", SECRET)
     library.error(f"Task exception was never retrieved\nfuture: <Task exception=ValueError({SECRET!r})>")
     library.critical("")
+    library.error(f"Exception in callback send('{SECRET}') at link.py:7")
+    library.error(f"Unexpected content type: {SECRET}")
+    library.error("socket.accept() out of system resource")
     try:
         raise KeyError(SECRET)
     except KeyError:
@@ -129,10 +132,14 @@ def test_library_records_lose_what_was_put_into_them(log: Log) -> None:
         ("warning", "Request to %s failed"),
         ("error", "Task exception was never retrieved"),
         ("error", ""),
+        ("error", "Exception in callback send"),
+        ("error", "Unexpected content type"),
+        ("error", "socket.accept() out of system resource"),
         ("error", "oops"),
     ]
     assert lines[-1]["exception"] == "KeyError"
     assert {line["component"] for line in lines} == {"some.library"}
+    assert all(line["place"].startswith("test_logging.py:") for line in lines)
     assert SECRET not in log.text()
 
 
