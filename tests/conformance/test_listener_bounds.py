@@ -398,3 +398,15 @@ async def test_a_peer_that_floods_leaves_others_their_turn(opcode: int) -> None:
         assert [(await flooder.read_frame()).payload for _ in range(2)] == [b"begin", b"done"]
         await flooder.drop()
         await other.drop()
+
+
+async def test_what_is_no_request_is_answered_without_a_word_about_us_or_it() -> None:
+    async with serve(ListenerLimits(close_timeout=0.3)) as call_port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", call_port.port)
+        writer.write(b"GARBAGE-4711\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"Server: offhook\r\n" in answer
+    assert b"Python" not in answer
+    assert b"4711" not in answer

@@ -20,11 +20,11 @@ SILENT = logging.Logger("offhook.aiohttp", logging.CRITICAL + 1)
 
 
 class HttpConnection(web.RequestHandler):
-    """A connection of `server`; closed at once if there are too many.
+    """A connection of `server`; closed at once if there are too many, where that is not seen to elsewhere.
 
     Args:
         server: what serves it.
-        most: connections at a time.
+        most: connections at a time; None = any number.
         stuck_after: seconds after which a peer that does not read what it is sent is dropped, where the system can do
             that (Linux). aiohttp would wait for it for ever, even after it has closed the connection.
         options: further arguments of aiohttp's `RequestHandler`.
@@ -32,7 +32,7 @@ class HttpConnection(web.RequestHandler):
 
     __slots__ = ("_most", "_server", "_stuck_after")
 
-    def __init__(self, server: web.Server, *, most: int, stuck_after: float, **options: Any) -> None:
+    def __init__(self, server: web.Server, *, most: int | None, stuck_after: float, **options: Any) -> None:
         super().__init__(server, logger=SILENT, access_log=None, **options)  # type: ignore[arg-type]  # None = no log
         self._server = server
         self._most = most
@@ -45,7 +45,7 @@ class HttpConnection(web.RequestHandler):
             milliseconds = int(self._stuck_after * 1000)
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, option, milliseconds)
         super().connection_made(transport)
-        if len(self._server.connections) > self._most:
+        if self._most is not None and len(self._server.connections) > self._most:
             transport.abort()
 
     def handle_error(

@@ -7,7 +7,6 @@ the event loop from the others, however fast it sends.
 
 import asyncio
 import contextlib
-import logging
 import socket
 import ssl
 import time
@@ -23,15 +22,13 @@ from offhook.audiohook.pacing import TokenBucket
 from offhook.gateway.acceptor import Acceptor, Handshake
 from offhook.gateway.audiohook_socket import AudioHookSocket
 from offhook.gateway.auth import Admission
+from offhook.gateway.connection import SERVER, HttpConnection
 from offhook.gateway.turns import Turns
 from offhook.httpsig import SignedRequest
 from offhook.telemetry.logging import get_logger
 
 HEALTH_PATH = "/healthz"
 READINESS_PATH = "/readyz"
-
-# Otherwise aiohttp tells its version, and Python's.
-_SERVER = {"Server": "offhook"}
 
 REQUESTS_EACH_ROUND = 2
 """Requests that are decided about in one round of the event loop, less than a millisecond of work."""
@@ -46,9 +43,6 @@ MAX_UNSENT_PONGS = 4_096
 """Bytes that the peer has not read from which on its WebSocket pings are not answered."""
 
 _log = get_logger("offhook.gateway.listener")
-
-# aiohttp logs malformed requests with a part of them, which may be a credential.
-_silence = logging.Logger("offhook.aiohttp", logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +65,8 @@ class ListenerLimits:
     """Above what the AudioHook session takes: what is too large for it is answered there, in the protocol."""
     idle_ping: float = 30.0
     """Seconds of silence after which the peer is pinged; a pong has half of it. Genesys speaks every few seconds."""
+    stuck_after: float = 20.0
+    """Seconds that the peer may leave unread what it is sent; longer than a call waits, which ends in the protocol."""
     close_timeout: float = 2.0
     """Seconds that the peer has to answer our close frame."""
     unsent_in_kernel: int = 16_384
@@ -231,9 +227,9 @@ class Listener:
     def _readiness(self) -> web.Response:
         reason = self._not_ready()
         if reason is None:
-            return web.json_response({"ready": True}, headers=_SERVER)
+            return web.json_response({"ready": True}, headers=SERVER)
         answer = {"ready": False, "reason": reason}
-        return web.json_response(answer, status=HTTPStatus.SERVICE_UNAVAILABLE, headers=_SERVER)
+        return web.json_response(answer, status=HTTPStatus.SERVICE_UNAVAILABLE, headers=SERVER)
 
     async def _upgrade(
         self, request: web.BaseRequest, connector: ConnectorPath, connection: "_Connection"
@@ -266,7 +262,7 @@ class Listener:
         if transport is None:
             raise ConnectionResetError
         _bound_kernel_buffer(transport.get_extra_info("socket"), self._limits.unsent_in_kernel)
-        websocket.headers.update(_SERVER)
+        websocket.headers.update(SERVER)
         carrier = GenesysSocket(websocket, request, self._messages)
         upgrade = UpgradeRequest(
             connector,
@@ -290,15 +286,15 @@ class Listener:
         return websocket
 
 
-class _Connection(web.RequestHandler):
+class _Connection(HttpConnection):
     """A connection: while it is no call yet, what it may send is bounded."""
 
     def __init__(self, server: web.Server, handshake: Handshake, limits: ListenerLimits) -> None:
         super().__init__(
             server,
+            most=None,  # the acceptor counts them
+            stuck_after=limits.stuck_after,
             loop=asyncio.get_running_loop(),
-            access_log=None,  # type: ignore[arg-type]  # aiohttp allows it
-            logger=_silence,
             # Until a request is complete the connection counts as idle, so this is also the deadline for its head.
             keepalive_timeout=limits.head_timeout,
             lingering_time=1.0,
@@ -434,7 +430,7 @@ def _is_handshake(websocket: web.WebSocketResponse, request: web.BaseRequest) ->
 
 
 def _answer(status: HTTPStatus, text: str, *, close: bool = True) -> web.Response:
-    response = web.Response(status=status, text=f"{text}\n", headers=_SERVER)
+    response = web.Response(status=status, text=f"{text}\n", headers=SERVER)
     if close:
         response.force_close()
     return response
