@@ -406,7 +406,7 @@ async def test_what_is_no_request_is_answered_without_a_word_about_us_or_it() ->
         writer.write(b"GARBAGE-4711\r\n\r\n")
         answer = await asyncio.wait_for(reader.read(), 5)
         writer.close()
-    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.split(b" ", 2)[1] == b"400"
     assert b"Server: offhook\r\n" in answer
     assert b"Python" not in answer
     assert b"4711" not in answer
