@@ -29,6 +29,7 @@ class Answer:
 
     status: int | None = None
     """Status of the HTTP answer; None when there was none."""
+    head: bytes = b""
     body: bytes = b""
     rest: bytes = b""
     """What came after the answer."""
@@ -90,7 +91,7 @@ async def _read_head(reader: asyncio.StreamReader, answer: Answer) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, ConnectionError):
         return
-    answer.status = int(head.split(b" ", 2)[1])
+    answer.head, answer.status = head, int(head.split(b" ", 2)[1])
     if length := re.search(rb"(?i)\r\ncontent-length: (\d+)", head):
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             answer.body = await reader.readexactly(int(length[1]))

@@ -36,6 +36,7 @@ class Secrets:
     tool_query: str = field(default_factory=lambda: _token("Q"))
     mcp_token: str = field(default_factory=lambda: _token("M"))
     oauth_secret: str = field(default_factory=lambda: _token("O"))
+    admin_token: str = field(default_factory=lambda: _token("A"))
     environment: str = field(default_factory=lambda: _token("E"))
     """What a tool reads where it likes."""
     # Who calls, and what about:

@@ -115,7 +115,7 @@ BUGS: dict[str, tuple[str, ...]] = {
         "tests/security/test_fairness.py::test_requests_that_come_at_once_are_decided_about_in_turns",
     ),
     "there is no limit to the number of calls": (
-        "tests/acceptance/test_listener_port.py::test_calls_beyond_the_limit_are_refused_and_readiness_says_so",
+        "tests/acceptance/test_listener_port.py::test_calls_beyond_the_limit_are_refused_in_the_protocol_and_readiness_says_so",
     ),
     "a new version cuts running calls off": (
         "tests/acceptance/test_listener_port.py::test_a_draining_process_carries_its_calls_to_the_end",

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from offhook.cli import main
 from tests.acceptance.genesys import GenesysCall
 from tests.acceptance.identity import Identity, sign
 from tests.acceptance.realtime import Leg, RealtimeFake, realtime_fake
-from tests.acceptance.world import Process, run, running
+from tests.acceptance.world import Process, http, run, running
 from tests.security.secrecy import PART, Secrets, echo, environment, shapes
 
 TOOLS = '''
@@ -77,6 +78,8 @@ offhook.bridge.Call.receive_realtime = receive_or_break
 
 CONFIG = """
 listen: 127.0.0.1:0
+admin: 127.0.0.1:0
+admin_token: "${ADMIN_TOKEN}"
 log: {level: debug, format: FORMAT}
 keys:
   - {id: "${API_KEY}", secret: ["${CLIENT_SECRET}", "${NEXT_CLIENT_SECRET}"]}
@@ -117,10 +120,11 @@ MCP = """\
 
 
 TOLD = (
-    "provider failed", "OH-CONN-04", "internal error", "OH-GATE-01", "peer_error", "OH-CALL-06", "OH-HOOK-07",
+    "provider failed", "OH-CONN-04", "internal error", "OH-GATE-01", "peer_error", "realtime leg lost",
+    "OH-HOOK-07",
     "data action failed", "OH-GEN-01", "http_refused", "http_failed", "tool_raised",
     "verify", "Shout", "Exception in callback", "never retrieved", "call refused", "OH-AUTH-02", "OH-AUTH-03",
-    "OH-AUTH-04", "OH-AUTH-06", "OH-AUTH-09", "OH-AUTH-11",
+    "OH-ADM", "OH-CONF-08", "OH-AUTH-04", "OH-AUTH-06", "OH-AUTH-09", "OH-AUTH-11",
 )  # fmt: skip
 """What the log has to have of all that fails."""
 
@@ -199,9 +203,9 @@ async def _calls(stage: Stage) -> None:
         await _tools(stage, leg, call)
         await _digits(stage, leg, call)
         await _talk(stage, leg, call)
-        await leg.close(4000, f"{given.provider_key} {given.words}"[:120])
-        await call.expect("disconnect", within=20)
-        await call.close("disconnect")
+        await leg.close(1011, f"{given.provider_key} {given.words}"[:120])
+        await stage.ai.ready(within=10)
+        await call.close()
     async with stage.call() as call:
         leg = await stage.open(call)
         await leg.send({"type": "injected.fault", "text": given.words})
@@ -221,7 +225,46 @@ async def _calls(stage: Stage) -> None:
         call.send_raw(json.dumps({"version": given.api_key, "id": given.words, "type": given.ani, "seq": 9}))
         await call.expect("disconnect", within=5)
         await call.close("disconnect")
+    async with stage.call() as call:
+        leg = await stage.open(call)
+        await leg.close(4000, f"{given.provider_key} {given.words}"[:120])
+        await leg.expect_closed()
+        await call.ping()
+        await call.close()
     await asyncio.gather(*(_refused(stage, number) for number in range(6)))
+
+
+async def _administer(stage: Stage, path: Path) -> list[str]:
+    """Ask the admin port for everything, and for what it refuses; return the answers."""
+    port = next(
+        found[1] for line in stage.process.output if (found := re.search(r"^Admin port: http://[^:]+:(\d+)", line))
+    )
+    token = stage.secrets.admin_token
+
+    async def ask(status: int, request: str, given: str = token) -> str:
+        head = f"{request} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 0\r\nConnection: close\r\n"
+        answer = await http(
+            f"ws://127.0.0.1:{port}", f"{head}Authorization: Bearer {given}\r\n\r\n".encode(), within=10
+        )
+        assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
+        return answer.decode()
+
+    answers = [
+        await ask(200, "GET /api/v1/status"),
+        await ask(401, "GET /api/v1/status", token[::-1]),
+        await ask(401, f"GET /api/v1/status?token={quote(token)}", "none"),
+        await ask(404, f"GET /api/v1/{quote(token)}"),
+        await ask(200, "POST /api/v1/reload"),
+    ]
+    _spoil(path)
+    answers.append(await ask(422, "POST /api/v1/reload"))
+    return answers
+
+
+def _spoil(path: Path) -> None:
+    """Make mistakes in the configuration, where secrets are."""
+    text = path.read_text()
+    path.write_text(text.replace("log: {level: debug", 'log: {level: "${PROVIDER_KEY}"').replace("default:", "defolt:"))
 
 
 async def _refused(stage: Stage, number: int) -> None:
@@ -256,7 +299,9 @@ async def _serve(given: Secrets, style: str, folder: Path) -> str:
         paths = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
         variables = environment(given, {"PYTHONPATH": paths})
         async with running("serve", "-c", str(path), environment=variables) as process:
-            await _calls(Stage(given, process, ai))
+            stage = Stage(given, process, ai)
+            await _calls(stage)
+            answers = await _administer(stage, path)
             process.process.terminate()
             assert await process.ended(within=20) == 0
         seen = b"".join(repeats.requests)
@@ -264,7 +309,7 @@ async def _serve(given: Secrets, style: str, folder: Path) -> str:
             assert sent.encode() in seen
         assert (given.mcp_token.encode() in seen) == (style == "json")
         assert base64.b64encode(f"the-client:{given.oauth_secret}".encode()) in seen
-        return "".join(process.output)
+        return "".join([*process.output, *answers])
 
 
 async def test_nothing_that_a_gateway_writes_holds_a_secret(tmp_path: Path) -> None:
