@@ -47,11 +47,13 @@ class Ends:
     async def up(self, data: bytes) -> bytes:
         """Send from the client and return what arrives at the server."""
         self.near.write(data)
-        return await within(self.far_reader.readexactly(len(data)))
+        arrived: bytes = await within(self.far_reader.readexactly(len(data)))
+        return arrived
 
     async def down(self, data: bytes) -> bytes:
         self.far.write(data)
-        return await within(self.near_reader.readexactly(len(data)))
+        arrived: bytes = await within(self.near_reader.readexactly(len(data)))
+        return arrived
 
 
 async def within(awaitable: Any, seconds: float = 5.0) -> Any:
@@ -246,7 +248,7 @@ async def test_a_server_that_is_not_there() -> None:
 async def test_who_hangs_up_before_the_server_is_reached() -> None:
     async with server() as there, Network(there.port, conditions=Conditions(accept_delay=0.05)) as network:
         _, writer = await asyncio.open_connection("127.0.0.1", network.port)
-        while not network.connections:
+        while not network.connections:  # noqa: ASYNC110 - the kernel tells
             await asyncio.sleep(0)
         writer.transport.abort()
         (reader, far) = await within(there.connections.get())

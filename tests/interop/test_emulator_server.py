@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from offhook.cli.emulate import emulate
-from offhook.emulator.scenario import Scenario
+from offhook.emulator.scenario import Handshake, Loss, Scenario
 from offhook.emulator.server import Emulator, split_address
 from offhook.speech import Speech
 
@@ -205,3 +205,39 @@ class TestCommand:
         process.send_signal(signal.SIGINT)
         out, err = await asyncio.wait_for(process.communicate(), 20)
         assert (process.returncode, out, err) == (0, b"", b"")
+
+
+async def test_what_is_told_to_connections_from_outside(http: aiohttp.ClientSession) -> None:
+    seen: list[str] = []
+    running = Emulator(speech=SPEECH, on_connected=lambda connection: seen.append(connection.model))
+    async with running:
+        running.handshakes["a"].append(Handshake(status=503))
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await http.ws_connect(f"{running.url}?model=a")
+        async with http.ws_connect(f"{running.url}?model=b") as other, http.ws_connect(f"{running.url}?model=a") as ws:
+            assert [connection.model for connection in running.open_connections] == seen == ["b", "a"]
+            assert running.connection_of("c") is None
+            await receive(ws)
+            connection = running.connection_of("a")
+            assert connection is not None
+            connection.lose(Loss(after=0, code=1011, error="server_error"))
+            assert (await receive(ws))["error"]["code"] == "server_error"
+            await ws.receive(timeout=5)
+            assert ws.close_code == 1011
+            await receive(other)
+            assert not other.closed
+        assert running.connection_of("a") is None
+
+
+async def test_a_client_that_is_gone_before_the_upgrade_is_done(http: aiohttp.ClientSession) -> None:
+    async with emulator() as running:
+        host, _, port = running.url.removeprefix("ws://").partition("/")[0].partition(":")
+        for _ in range(20):
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.write(
+                b"GET /v1/realtime?model=x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\nUpgrade: websocket\r\n"
+                b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+            )
+            writer.transport.abort()
+        async with http.ws_connect(url(running)) as ws:
+            assert (await receive(ws))["type"] == "session.created"

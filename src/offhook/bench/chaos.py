@@ -17,7 +17,7 @@ from typing import Final
 
 from offhook.bench.counting import Load, Usage, take_census
 from offhook.bench.faults import OUTAGE, Fault
-from offhook.bench.line import Injected, Line
+from offhook.bench.line import LEEWAY, Injected, Line
 from offhook.bench.place import Place, open_place
 from offhook.bench.report import ChaosReport, make_report
 from offhook.bench.schedule import Schedule, of_run
@@ -38,7 +38,8 @@ class ChaosSettings:
     calls: int = 50
     """Calls at a time."""
     seconds: float = 600.0
-    """After so long no new call is made; those that are under way come to their end."""
+    """After so long no new call is made; those that are under way come to their end, within `leeway`."""
+    leeway: float = LEEWAY
     call_seconds: float = 45.0
     """How long a call lasts if nothing ends it."""
     seed: int = 1
@@ -122,7 +123,7 @@ async def _run(
             beside.create_task(_inject(settings, place, lines, began)),
             beside.create_task(_progress(settings, lines, began, tell)),
         ]
-        await asyncio.gather(*(line.run(began + settings.seconds) for line in lines))
+        await asyncio.gather(*(line.run(began + settings.seconds, settings.leeway) for line in lines))
         for helper in helpers:
             helper.cancel()
 
@@ -164,6 +165,7 @@ async def _progress(settings: ChaosSettings, lines: list[Line], began: float, te
 async def _settle(place: Place) -> float:
     """Wait until the gateway has let go of all calls; returns the seconds that it took."""
     began = time.monotonic()
-    while time.monotonic() - began < SETTLE and (place.standing or read_log(place.subject.log).live):
+    # It is another process that frees them: there is nothing to wait for but time.
+    while time.monotonic() - began < SETTLE and (place.standing or read_log(place.subject.log).live):  # noqa: ASYNC110
         await asyncio.sleep(0.25)
     return time.monotonic() - began

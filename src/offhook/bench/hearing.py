@@ -6,8 +6,9 @@ a recording of the gateway's own.
 
 The agent owes from `opened`, from the end of whatever the caller says or keys in, and after anything it said that was
 no complete answer. Dead air is the time in which it owes and neither side is heard. What is heard ends it, an
-announcement too; when the agent still owes then, it begins anew with its last sample. Where the caller holds the line,
-and where the network between Genesys and the gateway is broken on purpose, nobody could be heard: it does not count.
+announcement too; when the agent still owes then, it begins anew with its last sample, and is announced. Where the
+caller holds the line, and where the network between Genesys and the gateway is broken on purpose, nobody could be
+heard: it does not count.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,8 @@ TAIL: Final = 400
 """Bytes by which the end of a sound is known: 50 ms."""
 PROBE: Final = 160
 """Bytes by which it is found inside a sound."""
+FADE: Final = 1600
+"""Bytes in which what is being said may fade away unheard: 200 ms."""
 PAUSE: Final = 1.0
 """Seconds of quiet that may be part of what is being said."""
 _QUIET: Final = b"\xff\x7f"
@@ -54,10 +57,16 @@ class Gap(msgspec.Struct, frozen=True):
     at: float
     """Where it began, in seconds of the call."""
     seconds: float
-    after: Literal["opened", "caller", "agent", "pause"]
-    """What was last: the call was opened, the caller or the agent was heard, or a pause ended."""
+    after: Literal["opened", "caller", "agent", "announcement", "pause"]
+    """What was last: the call was opened, the caller or the agent was heard, the agent or a recording had said that it
+    takes a moment, or a pause ended."""
     until: Literal["answer", "recording", "caller", "pause", "end"]
     """What ended it: the model or a recording was heard, the caller spoke again, a pause began, the call was over."""
+
+    @property
+    def announced(self) -> bool:
+        """The caller had just been told to wait."""
+        return self.after == "announcement"
 
 
 class Repertoire:
@@ -110,7 +119,7 @@ class Repertoire:
                 joined.append((start, end))
         found = []
         for number, (start, end) in enumerate(joined):
-            behind = joined[number + 1][0] if number + 1 < len(joined) else len(run.audio)
+            behind = end + FADE if number + 1 < len(joined) else len(run.audio)
             found.append(
                 Stretch(
                     at + start / SAMPLE_RATE,
@@ -163,11 +172,14 @@ def dead_air(
         if owes and start > quiet_from:
             gaps += _without(pauses, Gap(quiet_from, min(start, ended) - quiet_from, after, until))  # type: ignore[arg-type]
         if end >= quiet_from:
-            owes, after = what not in ("answer", "lost"), "caller" if what == "caller" else "agent"
+            owes, after = what not in ("answer", "lost"), _AFTER.get(what, "agent")
             quiet_from = end
     if owes:
         gaps += _without(pauses, Gap(quiet_from, ended - quiet_from, after, "end"))  # type: ignore[arg-type]
     return [gap for gap in gaps if gap.seconds > 0]
+
+
+_AFTER: Final = {"caller": "caller", "bridge": "announcement", "recording": "announcement"}
 
 
 def _without(pauses: Sequence[Pause], gap: Gap) -> list[Gap]:

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from offhook.bench.faults import FAULTS, Fault
 from offhook.bench.hearing import Gap, Pause, Said, Stretch, dead_air
@@ -33,6 +33,7 @@ SHORT_CALL, LONG_PAUSE = 5.0, 3.0
 """After a call that lasted no longer, so many seconds: who was cut off needs a moment to dial again."""
 AGENT_ENDS: Final = 0.6
 """Share of the calls that the agent ends."""
+LEEWAY: Final = 20.0
 OVERTIME: Final = 60.0
 """Seconds beyond its planned length after which a call is given up."""
 
@@ -91,6 +92,7 @@ class LiveCall:
         self.manners = manners
         self.model_name = line_name(outcome.line)
         self.opened = asyncio.Event()
+        self._leg: Connection | None = None
         self.retry_later = False
         queue = PlaybackQueue()
         chance = random.Random(f"{place.seed}/{outcome.line}/{outcome.number}/{outcome.attempt}/talk")  # noqa: S311
@@ -116,7 +118,7 @@ class LiveCall:
 
     def genesys(self) -> Connection | None:
         """Return the AudioHook leg on the network."""
-        return self._place.genesys.newest(f"/{self.model_name}")
+        return self._leg
 
     def realtime(self) -> Connection | None:
         """Return the Realtime leg on the network, the newest one."""
@@ -179,6 +181,8 @@ class LiveCall:
         opened = time.monotonic()
         for planned in faults:
             await asyncio.sleep(opened + planned.at - time.monotonic())
+            if self.outcome.broken("caller"):
+                return  # nothing that happens now reaches this call
             self.inject(planned.fault)
 
     async def _dial(self) -> None:
@@ -192,6 +196,7 @@ class LiveCall:
     def _on_event(self, event: ev.CallEvent) -> None:
         if isinstance(event, ev.CallOpened):
             self.began = time.monotonic() - event.at
+            self._leg = self._place.genesys.newest(f"/{self.model_name}")
             self.opened.set()
 
     def _prompt(self, turn: Turn) -> None:
@@ -268,14 +273,17 @@ class Line:
         self._seconds = seconds
         self._tasks: asyncio.TaskGroup | None = None
 
-    async def run(self, until: float) -> None:
-        """Make calls until that monotonic time; the last one is carried to its end."""
+    async def run(self, until: float, leeway: float = LEEWAY) -> None:
+        """Make calls until that monotonic time; the last one has so many seconds more to come to its end."""
         await asyncio.sleep(self._delay)
         number = 0
         while time.monotonic() < until:
             chance = random.Random(f"{self._place.seed}/{self._number}/{number}/manners")  # noqa: S311
-            seconds = min(self._seconds, until - time.monotonic())
-            manners = Manners(seconds, "agent" if chance.random() < AGENT_ENDS else "caller")
+            left = until - time.monotonic()
+            # Who is still on the line when time is up does not stay for a goodbye.
+            agent_ends = chance.random() < AGENT_ENDS and left > self._seconds
+            ends: Literal["agent", "caller"] = "agent" if agent_ends else "caller"
+            manners = Manners(min(self._seconds, left), ends, latest=left + leeway)
             last = await self.call(number, manners)
             number += 1
             short = last.report is None or last.report.duration < SHORT_CALL

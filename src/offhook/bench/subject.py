@@ -26,6 +26,8 @@ CENSUS: Final = "census"
 """The agent whose only call counts what the process holds."""
 OUTPUTS: Final = {"INTENT": {"default": "none"}, "ORDER": {"default": ""}}
 TOOL_TIMEOUT: Final = 6.0
+FILLER_AFTER: Final = 2.0
+"""Seconds until the model says that a tool takes a moment: with its default, that would be heard after 4.7 s."""
 
 START_TIMEOUT: Final = 30.0
 STOP_TIMEOUT: Final = 30.0
@@ -77,7 +79,7 @@ def _agent(model: str, *own: str) -> dict[str, Any]:
         "greeting": None if own else "Greet the caller.",
         "tools": [{"python": f"{tools.__name__}:{name}"} for name in own or tools.TOOLS] + ["end_call"],
         "outputs": OUTPUTS,
-        "filler": {"after": 1.5, "every": 3.0},
+        "filler": {"after": FILLER_AFTER},
     }
 
 
@@ -200,14 +202,15 @@ async def _beside(file: Path, log: Path) -> AsyncIterator[Subject]:
     try:
         port = await _port(process, log)
         yield Subject(port, process.pid, log)
-        if process.returncode is not None:
-            raise SubjectFailed(f"the gateway has ended by itself ({process.returncode}): {_last(log)}")
-        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(STOP_TIMEOUT):
                 await process.wait()
         except TimeoutError:
             raise SubjectFailed(f"the gateway does not stop within {STOP_TIMEOUT:g} s") from None
+        if process.returncode:
+            raise SubjectFailed(f"the gateway ended with status {process.returncode}: {_last(log)}")
     finally:
         if process.returncode is None:
             process.kill()

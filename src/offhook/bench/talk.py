@@ -7,6 +7,7 @@ asides: a hold, a storm of keys, something odd that Genesys does.
 No clock and no socket in here: it conducts a `SimulatedCall`, in the place of a script.
 """
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Generator
@@ -69,6 +70,8 @@ class Manners:
     """Who ends it then: the agent after a goodbye, or the caller by hanging up."""
     patience: float = PATIENCE
     """Seconds that the caller waits in silence for an answer, or for the rest of one."""
+    latest: float = math.inf
+    """From `opened` to the time when the caller hangs up, wherever the call is then."""
 
 
 class Talk:
@@ -184,11 +187,15 @@ class Talk:
 
     def next_timer(self) -> float | None:
         """When to look again at the latest."""
-        return self._wake
+        if self._main is None or self._wake is None:
+            return None
+        return min(self._wake, self._latest)
 
     def advance(self, now: float) -> None:
         """Do whatever is due."""
         self._now = now
+        if self._main is not None and now >= self._latest:
+            self._phone.hang_up(now)
         while self._main is not None:
             if self._aside is None and self._asides:
                 self._aside = self._asides.popleft()
@@ -200,6 +207,10 @@ class Talk:
                 return
             if self._aside is not None:  # it is over
                 self._aside, self._back_at = None, now
+
+    @property
+    def _latest(self) -> float:
+        return (self.opened_at or 0.0) + self._manners.latest
 
     def _step(self, run: Run) -> None:
         """Go on with one of both; `_wake` is None when it is over, and when it has ended the call."""

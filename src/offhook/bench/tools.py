@@ -72,7 +72,8 @@ def take_census() -> dict[str, Any]:
     """
     gc.collect()
     objects = gc.get_objects()
-    running = [found for found in objects if isinstance(found, asyncio.Task) and not found.done()]
+    # By the type, for among them are proxies of objects that are gone.
+    running = [found for found in objects if issubclass(type(found), asyncio.Task) and not found.done()]
     tasks = Counter(getattr(task.get_coro(), "__qualname__", "?") for task in running)
     calls = sum(type(found).__name__ == "CallTask" for found in objects)
     return {"tasks": dict(tasks), "calls": calls, "sockets": open_sockets(os.getpid()), "memory": memory(os.getpid())}

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from typing import Final
 
+from offhook.bench.hearing import Gap
 from offhook.bench.line import CallOutcome
 from offhook.bench.subject import OUTPUTS, LogSummary
 
-AI_LOSS_IS_SURVIVED: Final = False
+AI_LOSS_IS_SURVIVED: Final = True
 """Whether the gateway carries a call on when its Realtime leg is lost. Only then are dead air, calls that end as
 `failed` and callers who give up findings; until then they are figures."""
 
 MAX_DEAD_AIR: Final = 4.0
 """Seconds for which a caller may hear nothing while an answer is owed."""
+MAX_ANNOUNCED: Final = 10.0
+"""The same for a caller who has just been told that it takes a moment."""
 MAX_ANSWER: Final = 1.1
 """Seconds for `opened` and for `closed`: the one that is promised, and what the network of a bench takes."""
 MAX_CLOSE_MS: Final = 10_000.0
@@ -28,6 +31,11 @@ VARIABLES: Final = frozenset(
     }
 )
 """Output variables that every call returns."""
+
+
+def too_long(gap: Gap) -> bool:
+    """Whether dead air has lasted longer than it may."""
+    return gap.seconds > (MAX_ANNOUNCED if gap.announced else MAX_DEAD_AIR)
 
 
 def problems_of(outcome: CallOutcome) -> list[str]:

@@ -123,7 +123,10 @@ class Emulator:
         if not model:
             return _refusal(400, "missing_model", "You must provide a model parameter.")
         ws = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, compress=False, timeout=5.0)
-        await ws.prepare(request)
+        try:
+            await ws.prepare(request)
+        except ConnectionError:
+            return ws  # the client is gone already
         session = EmulatorSession(
             self.scenario,
             self._speech,

@@ -61,7 +61,7 @@ def test_commands_exist(place: str, command: str) -> None:
     if match is None:
         return
     name, sub, rest = match[1], match[2], match[3]
-    path = [name, sub] if name == "config" else [name]
+    path = [name, sub] if name in ("bench", "config") else [name]
     shown = CliRunner().invoke(main, [*path, "--help"])
     assert shown.exit_code == 0, place
     for option in re.findall(r"(?<=\s)--?[a-z][\w-]*", f" {rest}"):

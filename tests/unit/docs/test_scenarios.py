@@ -9,6 +9,7 @@ from pydantic_core import PydanticUndefined
 
 from offhook.emulator import scenario as agent
 from offhook.simulator import scenario_document as caller
+from offhook.simulator.script import Oddity
 from offhook.speech.noise import Kind
 from tests.unit.docs.pages import ROOT
 
@@ -60,6 +61,7 @@ def test_steps_of_the_callers_scenario() -> None:
         caller._KeysDoc,
         caller._PauseDoc,
         caller._UpdateDoc,
+        caller._OddDoc,
         caller._SecondsDoc,
         caller._WaitForEndDoc,
     ):
@@ -83,6 +85,10 @@ def test_keys_of_the_agents_scenario(heading: str, model: type[BaseModel]) -> No
     for name, field in model.model_fields.items():
         if isinstance(field.default, bool | int | float | str):
             assert table[name][1] == shown(field.default), name
+
+
+def test_kinds_of_oddities() -> None:
+    assert tuple(rows("Oddities")) == get_args(Oddity)
 
 
 def test_kinds_of_noise() -> None:

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offhook.emulator.parsing import EVENT_TYPES
-from offhook.emulator.scenario import Scenario
+from offhook.emulator.scenario import Handshake, Loss, Scenario, Turn
 from offhook.emulator.session import EXPIRED, EmulatorSession
 from offhook.realtime import MAX_CLIENT_EVENT_BYTES
-from tests.unit.emulator.rig import INTERRUPTION, QUESTION, SPEECH, Rig, done, error, kinds, of, only
+from tests.unit.emulator.rig import INTERRUPTION, QUESTION, SPEECH, Rig, done, error, kinds, of, only, said
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
 VALUES = st.recursive(
@@ -222,3 +222,40 @@ def test_surprises_are_unknown_events_and_fields_and_errors_without_an_id() -> N
     assert error(events)["event_id"] is None
     assert done(events)["status"] == "completed"
     assert only(events, "session.created")["session"]["model"] == "gpt-realtime-2.1"
+
+
+class TestFromOutside:
+    def test_a_loss_with_an_error_event(self) -> None:
+        rig = Rig({"lose": {"after": 2, "code": 1011, "error": "server_error"}})
+        rig.ready()
+        events = rig.run(3)
+        assert error(events)["code"] == "server_error"
+        assert error(events)["type"] == "server_error"
+        assert rig.session.close_code == 1011
+
+    def test_a_loss_at_once(self) -> None:
+        rig = Rig({"lose": {"after": 60, "code": 1006}})
+        rig.ready()
+        rig.session.lose(Loss(after=0, code=1001, error="session_expired"), rig.now)
+        assert error(rig.collect())["message"] == EXPIRED
+        assert rig.session.close_code == 1001
+
+    def test_a_loss_that_says_nothing(self) -> None:
+        rig = Rig()
+        rig.session.lose(Loss(after=1), rig.now)
+        rig.run(1)
+        assert rig.session.silent
+        assert rig.session.close_code is None
+
+    def test_another_handshake_than_the_scenario_has(self) -> None:
+        scenario = Scenario.model_validate({"handshake": {"close": 3000}})
+        session = EmulatorSession(scenario, SPEECH, handshake=Handshake(close=4000), model="a-model")
+        session.connected(0.0)
+        assert (session.close_code, session.model) == (4000, "a-model")
+
+    def test_a_turn_that_is_put_before_all_others(self) -> None:
+        rig = Rig({"turns": TURNS})
+        rig.ready()
+        rig.session.interject(Turn(say="Goodbye."))
+        rig.session.interject(Turn(say="All right."))
+        assert [said(rig.greet()) for _ in range(3)] == [["Goodbye."], ["All right."], [TURNS[0]["say"]]]

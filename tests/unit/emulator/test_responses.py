@@ -470,6 +470,34 @@ class TestEndings:
         assert said(rig.greet()) == [LONG]
         assert audio_of(rig.events) == SPEECH.clip(LONG)[:-7200]
 
+    def test_a_pause_in_the_middle(self) -> None:
+        rig = rig_with({"say": LONG, "pause_ms": 3000}, speed=10, first_audio_ms=0)
+        rig.send("response.create")
+        before = len(audio_of(rig.run(0.9)))
+        assert 0.3 * len(SPEECH.clip(LONG)) < before < 0.6 * len(SPEECH.clip(LONG))
+        assert not of(rig.run(2.4), "response.output_audio.delta")
+        assert said(done(rig.run(3))) == [LONG]
+        assert audio_of(rig.events) == SPEECH.clip(LONG)
+
+    def test_a_response_that_never_ends(self) -> None:
+        rig = rig_with({"say": LONG, "unfinished": True}, {"say": "Hello."})
+        rig.send("response.create")
+        events = rig.run(60)
+        assert 0.3 * len(SPEECH.clip(LONG)) < len(audio_of(events)) < 0.6 * len(SPEECH.clip(LONG))
+        assert not of(events, "response.done")
+        assert not of(events, "response.output_item.done")
+        assert error(rig.send("response.create"))["code"] == "conversation_already_has_active_response"
+        rig.send("response.cancel")
+        assert done(rig.run(1))["status"] == "cancelled"
+        rig.send("response.create")
+        assert said(done(rig.run(5))) == ["Hello."]
+
+    def test_a_text_that_never_ends(self) -> None:
+        rig = Rig({"turns": [{"say": LONG, "unfinished": True}]})
+        rig.ready(output_modalities=["text"])
+        rig.send("response.create")
+        assert not of(rig.run(60), "response.done")
+
     def test_done_without_created(self) -> None:
         rig = rig_with({"say": "Hello.", "without_created": True})
         assert rig.greet()["status"] == "completed"

@@ -105,6 +105,21 @@ def test_drain_cuts_the_last_frame_short() -> None:
     assert line.next_timer() == 10.45
 
 
+@pytest.mark.parametrize("lost", [0.0, 0.5])
+def test_what_is_kept_back_comes_at_once(lost: float) -> None:
+    line = opened()
+    line.say(b"x" * 8000, 10.0)
+    line.frames(10.0)
+    line.hold_back()
+    assert line.next_timer() is None
+    assert line.frames(11.0) == line.drain(11.0) == []
+    samples = line.let_go(11.0, lost=lost)
+    assert samples == 8000 * lost
+    frames = line.drain(11.0)
+    assert frames[0].position == samples
+    assert b"".join(frame.audio for frame in frames) == b"x" * (8000 - int(samples))
+
+
 def test_the_background_goes_on_behind_everything() -> None:
     background = noise("line", 70, 0.1)
     clip = bytes(range(1, 201)) * 4

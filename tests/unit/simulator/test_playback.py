@@ -88,6 +88,19 @@ def test_the_start_delay_comes_before_each_run() -> None:
     assert queue.enqueue(SECOND, 5.0).at == 5.1
 
 
+def test_the_last_that_was_heard() -> None:
+    queue = PlaybackQueue()
+    assert queue.tail(10.0, 100) == b""
+    queue.enqueue(bytes(range(100)) * 80, 10.0)
+    assert queue.tail(10.0, 4) == b""
+    assert queue.tail(10.5, 4) == bytes([96, 97, 98, 99])
+    assert queue.tail(10.5, 9000) == bytes(range(100)) * 40
+    queue.advance(11.0)
+    assert queue.tail(20.0, 4) == bytes([96, 97, 98, 99])
+    queue.enqueue(bytes(800), 20.0)
+    assert queue.tail(20.0, 4) == bytes([96, 97, 98, 99])  # of the new one nothing was heard yet
+
+
 def test_flush_stops_at_the_sample() -> None:
     queue = PlaybackQueue()
     queue.enqueue(SECOND, 0.0)

@@ -1,13 +1,16 @@
 """Whole calls in memory, on a virtual clock: what the caller does, what the server does, what the report says."""
 
 import io
+import json
 import struct
 import uuid
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from offhook.audio.ulaw import silence
+from offhook.audiohook.events import MessageIgnored
 from offhook.audiohook.messages import NIL_UUID
 from offhook.simulator import (
     CallIdentity,
@@ -20,14 +23,18 @@ from offhook.simulator import (
     simple_scenario,
 )
 from offhook.simulator import events as ev
+from offhook.simulator.conductor import Conductor, Phone
+from offhook.simulator.listening import AgentSpeech
 from offhook.simulator.scenario import parse_scenario
 from offhook.simulator.script import (
+    BeOdd,
     Expectations,
     HangUp,
     HoldLine,
     Interrupt,
     MakeNoise,
     Noise,
+    Oddity,
     PressDigits,
     Say,
     Step,
@@ -268,6 +275,90 @@ def test_old_audio_is_reported_as_discarded() -> None:
     assert report.ok, report.failures
     assert server.of("discarded")[0]["parameters"] == {"start": "PT0.0S", "discarded": "PT1.0S"}
     assert server.received[-1]["position"] == "PT22.0S"
+
+
+def odd(kind: Oddity, seconds: float = 2.0) -> tuple[CallReport, FaultyServer]:
+    server = FaultyServer()
+    scenario = steps(Wait(1.0), BeOdd(kind, seconds), Wait(4.0), HangUp())
+    report = report_of(scenario, server)
+    assert report.ok, report.failures
+    assert [event.kind for event in report.timeline if isinstance(event, ev.Oddness)] == [kind]
+    return report, server
+
+
+def test_a_burst_loses_nothing() -> None:
+    report, server = odd("burst")
+    assert len(server.audio) == pytest.approx(8000 * (report.duration + 0.2), abs=1600)
+    silent = max(later - earlier for (earlier, _), (later, _) in pairwise(server.frames))
+    assert 1.9 <= silent <= 2.3
+    assert not server.of("discarded")
+
+
+def test_discarded_audio_is_told() -> None:
+    report, server = odd("discarded")
+    (message,) = server.of("discarded")
+    assert message["parameters"]["discarded"] == "PT1.0S"
+    assert len(server.audio) == pytest.approx(8000 * (report.duration + 0.2 - 1.0), abs=1600)
+
+
+def test_a_call_that_ends_while_audio_is_kept_back() -> None:
+    server = FaultyServer()
+    report = report_of(steps(Wait(1.0), BeOdd("discarded", 60.0), HangUp()), server)
+    assert report.ok, report.failures
+    assert not server.of("discarded")
+
+
+def test_throttling_is_an_error_with_a_time() -> None:
+    _, server = odd("throttled", 3.0)
+    (message,) = server.of("error")
+    assert (message["parameters"]["code"], message["parameters"]["retryAfter"]) == (429, "PT3.0S")
+
+
+def test_a_second_open_has_the_next_number() -> None:
+    agent = FakeAgent(greeting="")
+    report = report_of(steps(Wait(1.0), BeOdd("repeated_open"), Wait(4.0), HangUp()), agent)
+    assert report.ok, report.failures
+    assert [event.type for event in agent.log if isinstance(event, MessageIgnored)] == ["open"]
+
+
+def test_pings_that_are_withheld() -> None:
+    server = FaultyServer()
+    report = report_of(steps(Wait(0.5), BeOdd("no_pings", 60.0), Wait(9.0), HangUp()), server)
+    assert report.ok, report.failures
+    assert not server.of("ping")
+
+
+def test_a_message_that_breaks_off_is_sent() -> None:
+    call = SimulatedCall(steps(BeOdd("malformed"), Wait(5.0), HangUp()), speech)
+    server = FaultyServer()
+    call.connected(0.0)
+    for data in call.data_to_send():
+        server.receive_text(str(data), 0.0)
+    for reply in server.data_to_send():
+        call.receive_text(str(reply), 0.0)
+    (message,) = (data for data in call.data_to_send() if isinstance(data, str))
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(message)
+
+
+def test_nothing_odd_before_the_session_is_open_or_after_it() -> None:
+    call = SimulatedCall(quiet(1.0), speech)
+    call.connected(0.0)
+    call.be_odd("malformed", 1.0, 0.0)
+    assert len(call.data_to_send()) == 1
+
+
+def test_something_else_than_a_script_may_conduct() -> None:
+    conducted: list[Conductor] = []
+
+    def conduct(phone: Phone, ear: AgentSpeech) -> Conductor:
+        conducted.append(Conductor((Wait(2.0), HangUp()), phone, ear, stay=1.0))
+        return conducted[0]
+
+    call = SimulatedCall(Scenario(steps=()), speech, conduct=conduct)
+    end = carry(call, FakeAgent(greeting=""))
+    assert conducted[0].finished
+    assert call.report(end).ended_by == "caller"
 
 
 def test_digits_come_one_by_one() -> None:

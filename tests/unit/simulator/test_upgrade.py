@@ -90,6 +90,12 @@ def test_unsigned_headers() -> None:
     assert "X-API-KEY" not in upgrade_headers(target("wss://host/a"), IDENTITY, nonce=NONCE, unix_time=NOW)
 
 
+def test_a_further_attempt() -> None:
+    to = target("wss://example.com")
+    headers = upgrade_headers(to, CallIdentity.from_seed(1), nonce="", unix_time=0, attempt=2)
+    assert headers["Audiohook-Retry-Attempt"] == "2"
+
+
 @pytest.mark.parametrize("order", ["documented", "genesys"])
 def test_signed_headers_verify(order: Order) -> None:
     to = target("wss://host:8443/audiohook", connector_id="support?v=2", key="key", secret=SECRET, order=order)
