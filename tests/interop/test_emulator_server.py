@@ -236,7 +236,8 @@ async def test_a_client_that_is_gone_before_the_upgrade_is_done(http: aiohttp.Cl
             _, writer = await asyncio.open_connection(host, int(port))
             writer.write(
                 b"GET /v1/realtime?model=x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\nUpgrade: websocket\r\n"
-                b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+                b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
             )
             writer.transport.abort()
         async with http.ws_connect(url(running)) as ws:
