@@ -170,6 +170,7 @@ async def _saying_goodbye(call: GenesysCall, ai: RealtimeFake) -> None:
 
 async def _disconnected(call: GenesysCall, ai: RealtimeFake) -> None:
     leg = await _greeting(call, ai)
+    ai.behaviour.handshake = "401"
     leg.abort()
     await call.expect("disconnect", within=8)
 

@@ -283,18 +283,44 @@ async def test_no_audio_of_the_caller_is_needed_for_the_end(ai: RealtimeFake, wo
 # ---- the AI fails
 
 
-@pytest.mark.parametrize("how", [1000, 1001, 1011, 3000, "abort"])
-async def test_losing_the_ai_ends_the_call_cleanly(ai: RealtimeFake, world: World, how: int | str) -> None:
+@pytest.mark.parametrize("how", [1000, 1001, 1011, "abort", "session_expired"])
+async def test_losing_the_ai_is_survived(ai: RealtimeFake, world: World, how: int | str) -> None:
+    """The caller hears something at once, the next session is told what was said, and the agent carries on."""
+    async with world.gateway(ai.url, agents=AGENTS) as gateway, GenesysCall(f"{gateway.url}/support") as call:
+        await call.open()
+        leg = await ai.ready()
+        await leg.answer(None, bytes([0x2B]) * 1600, "Good morning.")
+        await call.expect_audio(1600, within=1)
+        if how == "session_expired":
+            error = {"type": "invalid_request_error", "code": how, "message": "over", "param": None, "event_id": None}
+            await leg.send({"type": "error", "error": error})
+            await leg.close(1001, "over")
+        elif isinstance(how, int):
+            await leg.close(how, "going away")
+        else:
+            leg.abort()
+        again = await ai.ready()
+        told = await again.expect("conversation.item.create")
+        assert told["item"]["role"] == "assistant"
+        assert told["item"]["content"] == [{"type": "output_text", "text": "Good morning."}]
+        create = await again.expect("response.create", within=5)
+        await again.answer(create, bytes([GOODBYE]) * 1600)
+        while bytes([GOODBYE]) * 1600 not in call.audio:
+            await call.expect_audio(len(call.audio) + 1, within=5)
+        assert await call.ping() < PROMPT
+        assert not call.texts("disconnect")
+        await call.close("end")
+
+
+async def test_an_ai_that_refuses_us_ends_the_call_cleanly(ai: RealtimeFake, world: World) -> None:
     async with world.gateway(ai.url, agents=AGENTS) as gateway, GenesysCall(f"{gateway.url}/support") as call:
         await call.open()
         leg = await ai.ready()
         await leg.answer(None, bytes(1600))
         await call.expect_audio(1600, within=1)
-        if isinstance(how, int):
-            await leg.close(how, "going away")
-        else:
-            leg.abort()
-        disconnect = await call.expect("disconnect", within=3)
+        ai.behaviour.handshake = "401"
+        await leg.close(3000, "invalid_request_error.invalid_api_key")
+        disconnect = await call.expect("disconnect", within=5)
         _assert_outputs(disconnect, "failed")
         assert await call.ping() < PROMPT
         await call.close("disconnect")
@@ -359,15 +385,14 @@ async def test_a_rejected_session_update_ends_the_call_cleanly(world: World) -> 
         _assert_outputs(disconnect, "failed")
 
 
-@pytest.mark.parametrize("code", ["insufficient_quota", "session_expired", "account_deactivated"])
+@pytest.mark.parametrize("code", ["insufficient_quota", "account_deactivated"])
 async def test_a_fatal_error_ends_the_call_cleanly(ai: RealtimeFake, world: World, code: str) -> None:
     async with world.gateway(ai.url, agents=AGENTS) as gateway, GenesysCall(f"{gateway.url}/support") as call:
         await call.open()
         leg = await ai.ready()
         error = {"type": "invalid_request_error", "code": code, "message": "over", "param": None, "event_id": None}
+        ai.behaviour.handshake = "401"
         await leg.send({"type": "error", "error": error})
-        if code == "session_expired":
-            await leg.close(1001, "over")
         disconnect = await call.settle(within=3)
         assert _assert_outputs(disconnect, "failed")
 

@@ -27,8 +27,10 @@ from offhook.bridge.call import LAST_WORDS
 from offhook.bridge.collection import MAX_DIGITS
 from offhook.bridge.confirmations import MAX_PENDING
 from offhook.bridge.ending import DRAIN_MARGIN, MAX_GOODBYE
+from offhook.bridge.history import MAX_ENTRIES
 from offhook.bridge.interruptions import MAX_TURNS
-from offhook.bridge.plan import BargeIn, CallLimits, CollectDigits, Dtmf, Filler, NoInput, ToolPlan
+from offhook.bridge.legs import LegState
+from offhook.bridge.plan import BargeIn, CallLimits, CollectDigits, Dtmf, Filler, NoInput, Recovery, ToolPlan
 from offhook.bridge.playout import MAX_QUEUED, REPLAYED, REPORTED
 from offhook.bridge.transcript import MAX_OPEN
 from tests.unit.bridge.genesys import Playback
@@ -63,6 +65,9 @@ OUTCOMES = (
 OWN = ("CALL_ID", "OUTCOME", "REASON", "SUMMARY", "DURATION_S", "COST_USD")
 SILENCE = 0xFF
 CLIP = 0xFE
+UNIX = 1_795_363_200
+ANNOUNCED = "It takes a moment."
+"""Said by a recording; the model never hears of it."""
 
 
 class FuzzedCall:
@@ -78,10 +83,20 @@ class FuzzedCall:
             reports=rng.choice((REPORTS, REPORTS, (), REPORTS[:1], REPORTS[1:])),
             report_delay=rng.choice((0.0, 0.02, 0.1)),
             way=rng.choice((0.0, 0.0, 0.03)),
+            unix=rng.choice((None, float(UNIX))),
         )
+        self.harness.providers = rng.choice((1, 2, 3))
         self.responses: list[str] = []
         self.items: dict[str, str] = {}
-        self.asked: list[dict[str, Any]] = []
+        self.answered: set[int] = set()
+        """Requests that got their response, or never will."""
+        self.first = 0
+        """Of the frames that were sent, the first of this session."""
+        self.born = 0
+        """Responses and items of this session have numbers from here on."""
+        self.leftovers: set[int] = set()
+        """Voices of responses of former sessions."""
+        self.ready_legs: set[int] = set()
         self.calls: list[str] = []
         self.count = 0
         self.seen = 0
@@ -112,6 +127,9 @@ class FuzzedCall:
             (1, self.writable),
             (1, self.shell),
             (1, self.clip),
+            (12, self.come_back),
+            (2, self.lose),
+            (1, self.ghost),
         ]
 
     def run(self, steps: int) -> int:
@@ -123,6 +141,7 @@ class FuzzedCall:
         for step in range(steps):
             if step == 3 and self.rng.random() < 0.9:
                 self.set_up()
+            self.use_leg()
             if self.rng.random() < 0.004:
                 self.fault()
             else:
@@ -137,7 +156,9 @@ class FuzzedCall:
         self.check()
         assert len(harness.of(CallEnded)) == 1
         self.check_variables()
-        assert len(harness.of(CloseRealtime)) == len(harness.of(ConnectRealtime)) <= 1
+        legs = [connect.leg for connect in harness.of(ConnectRealtime)]
+        assert legs == list(range(1, len(legs) + 1))
+        assert sorted(close.leg for close in harness.of(CloseRealtime)) == legs
         assert harness.call.next_timer(harness.now) is None
         return step + 1
 
@@ -156,34 +177,109 @@ class FuzzedCall:
             )
 
     def set_up(self) -> None:
-        self.harness.connected()
-        self.harness.ai.session_created()
-        if self.harness.ai.received("session.update"):
-            self.harness.ai.session_updated()
+        """The leg in hand is set up, or gets a step further."""
+        harness = self.harness
+        updates = len(harness.ai.received("session.update"))
+        if self.rng.random() < 0.95:
+            harness.connected()
+        harness.ai.session_created()
+        if len(harness.ai.received("session.update")) > updates:
+            lives = self.rng.choice((6, 6, 20, 60, 3600, -5, 10**30))
+            harness.ai.session_updated(self.rng.choice((None, UNIX + int(harness.now - START) + lives)))
+
+    # Legs.
+
+    def use_leg(self) -> None:
+        """What the model says from here on, it says on the leg in use."""
+        conversation, harness = self.harness.call.conversation, self.harness
+        if conversation is None:
+            return
+        number = conversation.legs._leg.number
+        if harness.leg != number:
+            harness.leg = number
+            harness._settle()
+        if conversation.ready and number not in self.ready_legs:
+            self.ready_legs.add(number)
+            self.new_session()
+
+    def new_session(self) -> None:
+        """Nothing of the old one is of any meaning."""
+        frames = self.harness.ai.sent
+        updates = [at for at, (_, event) in enumerate(frames) if event["type"] == "session.update"]
+        self.first = updates[-1]
+        self.answered |= {id(event) for _, event in frames[: self.first]}
+        self.count += 2
+        self.born = self.count + 1
+        self.responses.clear()
+        self.items.clear()
+        self.leftovers = set(self.voices.values())
+
+    def come_back(self) -> None:
+        """Whoever is being connected is there."""
+        conversation = self.harness.call.conversation
+        if conversation is None:
+            return
+        legs = conversation.legs
+        if legs.state is LegState.TRYING and legs.session.state is rt.SessionState.CONNECTING:
+            self.set_up()
+        elif legs._successor is not None and legs._successor.session.state is rt.SessionState.CONNECTING:
+            self.harness.leg = legs._successor.number
+            self.set_up()
+
+    def lose(self) -> None:
+        """A leg is lost, and may be had again."""
+        conversation = self.harness.call.conversation
+        if conversation is not None and conversation.legs._successor is not None and self.rng.random() < 0.3:
+            self.harness.leg = conversation.legs._successor.number
+        self.harness.ai_lost(self.rng.choice((None, 1000, 1001, 1006, 1011, 4000)), "gone", for_good=False)
+
+    def ghost(self) -> None:
+        """What comes of a leg that was closed before reaches nobody."""
+        harness = self.harness
+        if not (closed := harness.of(CloseRealtime)):
+            return
+        harness.advance(0.0)
+        harness._settle()
+        before = len(harness.ai.sent), len(harness.log), len(harness.commands)
+        harness.leg = self.rng.choice(closed).leg
+        match self.rng.randrange(4):
+            case 0:
+                harness.connected()
+            case 1:
+                harness.ai_lost(4000)
+            case 2:
+                harness.ai.audio(b"\x07" * 1600, "ghost", "ghost")
+            case _:
+                harness.ai.speech_started("ghost")
+        assert before == (len(harness.ai.sent), len(harness.log), len(harness.commands))
 
     def response(self) -> str:
         if self.responses and self.rng.random() < 0.97:
             return self.responses[-1]
-        return f"resp_{self.rng.randrange(self.count + 2)}"
+        return f"resp_{self.rng.randrange(self.born, self.count + 2)}"
 
     def item(self, response: str) -> str:
         if response in self.items and self.rng.random() < 0.97:
             return self.items[response]
-        return f"item_{self.rng.randrange(self.count + 2)}"
+        return f"item_{self.rng.randrange(self.born, self.count + 2)}"
 
     def begin_response(self) -> None:
         if self.responses and self.rng.random() < 0.9:
             return
         self.count += 1
         create = None
-        asked = [event for event in self.harness.ai.received("response.create") if event not in self.asked]
+        asked = [event for event in self.creates() if id(event) not in self.answered]
         if asked and self.rng.random() < 0.8:
             create = self.rng.choice(asked)
-            self.asked.append(create)
+            self.answered.add(id(create))
         self.responses.append(f"resp_{self.count}")
         self.harness.ai.created(self.responses[-1], create)
         if self.rng.random() < 0.9:
             self.begin_item()
+
+    def creates(self) -> list[dict[str, Any]]:
+        """What this session was asked for."""
+        return [event for _, event in self.harness.ai.sent[self.first :] if event["type"] == "response.create"]
 
     def begin_item(self) -> None:
         if self.responses:
@@ -219,7 +315,7 @@ class FuzzedCall:
         harness, conversation = self.harness, self.harness.call.conversation
         talking = harness.call.state is CallState.TALKING
         # Who enters a secret is not heard; what comes then is late news of what they said before.
-        talking = talking and conversation is not None and not conversation.digits.secret
+        talking = talking and conversation is not None and conversation.ready and not conversation.digits.secret
         harness.ai.speech_started(f"caller_{self.count}", self.rng.choice((0, self.clock())))
         # Here a change of language may bring any plan; who stops the agent was settled when the call began.
         plan = conversation._caller._plan if conversation is not None else None
@@ -283,7 +379,7 @@ class FuzzedCall:
                 ai.send(f"response.mcp_call.{how}", item_id=item_id, output_index=0)
 
     def ai_error(self) -> None:
-        creates = self.harness.ai.received("response.create")
+        creates = self.creates()
         event_id = self.rng.choice(creates)["event_id"] if creates and self.rng.random() < 0.6 else None
         self.harness.ai.refuse(self.rng.choices(CODES, (4, 6, 4, 2, 1, 0.2))[0], event_id)
 
@@ -367,6 +463,7 @@ class FuzzedCall:
             assert last["type"] == "closed"
 
     def lose_ai(self) -> None:
+        """And nobody else can be had."""
         self.harness.ai_lost(self.rng.choice((None, 1000, 1001, 1006, 3000)), "gone")
 
     def lose_genesys(self) -> None:
@@ -388,7 +485,7 @@ class FuzzedCall:
         """Voices of the responses that the call knows of."""
         agent = self.harness.call.conversation._agent if self.harness.call.conversation is not None else None
         known = {*agent._running, *agent._over} if agent is not None else set()
-        return {voice for response, voice in self.voices.items() if response in known}
+        return self.leftovers | {voice for response, voice in self.voices.items() if response in known}
 
     def check_variables(self) -> None:
         """The flow, or the record where there was no `disconnect`, has all variables, as texts."""
@@ -416,6 +513,7 @@ class FuzzedCall:
 
     def check(self) -> None:
         harness = self.harness
+        self.check_told()
         self.check_secrets()
         for _, message in harness.log[self.seen :]:
             if isinstance(message, bytes):
@@ -445,9 +543,27 @@ class FuzzedCall:
             if conversation.playout.held:
                 assert harness.call.state is CallState.TALKING
                 assert harness.call.next_timer(harness.now) is not None, "nobody ever decides"
+            assert len(conversation._history._entries) <= MAX_ENTRIES
+            assert len(conversation._history._calls) <= MAX_ENTRIES + MAX_OPEN
             assert len(conversation.tool_calls.confirmations._pending) <= MAX_PENDING
             collection = conversation.digits._collection
             assert collection is None or len(collection._digits) <= MAX_DIGITS
+
+    def check_told(self) -> None:
+        """What a session is told is whole: each call with its result behind it; no recordings of the outage."""
+        events = [event for _, event in self.harness.ai.sent[max(self.told[0] - 1, 0) :]]
+        last = ""
+        for event in events:
+            if event["type"] != "conversation.item.create":
+                assert not last, "a call without its result"
+                continue
+            item = event["item"]
+            assert not last or (item["type"], item.get("call_id")) == ("function_call_output", last)
+            last = item["call_id"] if item["type"] == "function_call" else ""
+            assert ANNOUNCED not in json.dumps(item)
+        assert not last
+        legs = {connect.leg for connect in self.harness.of(ConnectRealtime)}
+        assert len(legs - {close.leg for close in self.harness.of(CloseRealtime)}) <= 2
 
     def check_secrets(self) -> None:
         """No four digits of a secret in a row are in anything that leaves the call."""
@@ -501,6 +617,13 @@ def _plan(rng: random.Random) -> CallPlan:
             (NoInput(), NoInput(), NoInput(after=rng.choice((1.0, 8.0)), prompts=(_prompt(rng),) * rng.randrange(4)))
         ),
         filler=rng.choice((Filler(), Filler(after=0.5, every=2.0, prompts=(_prompt(rng),)))),
+        recovery=rng.choice(
+            (
+                Recovery(),
+                Recovery(prompt=Prompt(text=ANNOUNCED, audio=bytes((CLIP,)) * 4000), limit=rng.choice((1.0, 20.0))),
+                Recovery(prompt=Prompt(text=ANNOUNCED, audio=bytes((CLIP,)) * 16_000), after=0.5, every=1.0),
+            )
+        ),
         limits=CallLimits(
             max_duration=rng.choice((*[None] * 5, 0.5, 20.0, 200.0)),
             warn_before=rng.choice((0.0, 10.0)),

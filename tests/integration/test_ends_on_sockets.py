@@ -9,7 +9,7 @@ import asyncio
 from functools import partial
 
 from offhook import ToolResult, tool
-from offhook.emulator.scenario import Aside, Call, Failure, Loss, Turn, When
+from offhook.emulator.scenario import Aside, Call, Failure, Handshake, Loss, Turn, When
 from offhook.simulator.script import HangUp, Interrupt, Say, Utterance, WaitForAgent
 from tests.integration.carried import (
     ANSWER,
@@ -203,8 +203,13 @@ async def genesys_reports_nothing_and_plays_late() -> None:
 
 async def the_ai_is_lost_in_mid_call() -> None:
     done = await carry(
-        agent(),
-        script(Turn(say=GREETING), Turn(caller=QUESTION, say=STILL_THERE), lose=Loss(after=2.5, code=1011)),
+        agent(recovery={"prompt": None}),
+        script(
+            Turn(say=GREETING),
+            Turn(caller=QUESTION, say=STILL_THERE),
+            lose=Loss(after=2.5, code=1011),
+            handshake=[Handshake(), Handshake(status=401)],
+        ),
         ASKED,
     )
     done.check("failed", reason="OH-CALL-06", OFFHOOK_REASON="OH-CALL-06")
@@ -260,9 +265,14 @@ async def the_gateway_is_drained_while_the_agent_speaks() -> None:
         await line.watcher.until("playback_started")
         await line.server.drain(0.0)
 
-    done = await carry(agent(), script(Turn(say=STILL_THERE)), (WaitForAgent(silence_ms=100),), meanwhile=drain)
+    done = await carry(
+        agent(limits={"drained": {"text": GOODBYE}}),
+        script(Turn(say=STILL_THERE), Turn(when=When(instructions=GOODBYE), say=GOODBYE)),
+        (WaitForAgent(silence_ms=100),),
+        meanwhile=drain,
+    )
     done.check("limit", reason="drained")
-    done.check_heard(STILL_THERE)
+    done.check_heard(STILL_THERE, GOODBYE)
 
 
 async def genesys_is_lost_while_a_tool_runs() -> None:

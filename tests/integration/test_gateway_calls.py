@@ -5,6 +5,7 @@ import io
 import json
 import ssl
 import time
+from typing import Any
 
 import pytest
 import structlog
@@ -134,7 +135,8 @@ async def test_the_next_provider_takes_over(unused_tcp_port: int) -> None:
 
 @pytest.mark.parametrize("code", [1006, 1001, 1011, 4000])
 async def test_a_realtime_leg_that_breaks(code: int) -> None:
-    async with world(Scenario(first_audio_ms=20, lose=Loss(after=0.3, code=code))) as running:
+    gone = [Handshake(), Handshake(status=401)]  # whoever comes again is refused
+    async with world(Scenario(first_audio_ms=20, lose=Loss(after=0.3, code=code), handshake=gone)) as running:
         report = await running.call((Wait(5.0),))
         assert report.ended_by == "agent"
         assert report.output_variables["OFFHOOK_OUTCOME"] == "failed"
@@ -226,8 +228,8 @@ async def test_nothing_secret_and_nothing_said_is_logged(monkeypatch: pytest.Mon
     writers: list[LineWriter] = []
 
     class Kept(LineWriter):
-        def __init__(self, out: io.StringIO) -> None:
-            super().__init__(out)
+        def __init__(self, out: io.StringIO, **more: Any) -> None:
+            super().__init__(out, **more)
             writers.append(self)
 
     monkeypatch.setattr(offhook_logging, "LineWriter", Kept)

@@ -44,9 +44,10 @@ class Announcements:
         self._lost = False
 
     def wait(self, waiting: bool, now: float) -> None:
-        """Note whether an answer is due."""
+        """Note whether an answer is due; the next wait is another one."""
         if not waiting:
             self.waiting_from = None
+            self._played = 0
         elif self.waiting_from is None:
             self.waiting_from = now
 

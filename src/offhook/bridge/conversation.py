@@ -325,6 +325,7 @@ class Conversation:
             self._keep_talking(now)
         for call, response in self._agent.deferred():
             self._act_on_call(call, None if response.dead else response, now)
+            self._ask_if_due(now)
         self._record_turns(now)
 
     def next_timer(self, now: float) -> float | None:

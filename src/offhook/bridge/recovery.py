@@ -95,7 +95,8 @@ class Recovery:
 
     def carry_on(self, session: RealtimeSession, now: float) -> None:
         """Let the agent carry on, when it has the floor."""
-        if not self.pending or self._occupied or now < self._caller_until:
+        caller_until = self._answers.replies.caller_until  # what they said may prove to be a turn
+        if not self.pending or self._occupied or (caller_until is not None and now < caller_until):
             return
         self.pending = False
         collecting = self._digits.collecting
@@ -105,7 +106,7 @@ class Recovery:
 
     def next_timer(self) -> float | None:
         """When `carry_on` has something to do, unless something happens before."""
-        return self._caller_until if self.pending and not self._occupied else None
+        return self._answers.replies.caller_until if self.pending and not self._occupied else None
 
     @property
     def _occupied(self) -> bool:
@@ -113,8 +114,3 @@ class Recovery:
         caller = self._watch.caller_speaking or not self._caller.idle or self._digits.entering
         agent = self._agent.generating or self._answers.session.pending_tags or self._agent.unheard_items()
         return caller or self._caller_audio.paused or bool(agent)
-
-    @property
-    def _caller_until(self) -> float:
-        """What the caller said may prove to be a turn until then, which the server answers by itself."""
-        return self._answers.replies.caller_until or 0.0

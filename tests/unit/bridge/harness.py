@@ -103,9 +103,10 @@ class Ai:
         audio = {"input": {"format": formats}, "output": {"format": formats, "voice": "alloy"}}
         self.send("session.created", session={"type": "realtime", "id": "sess_1", "audio": audio})
 
-    def session_updated(self) -> None:
+    def session_updated(self, expires_at: int | None = None) -> None:
         update = self.received("session.update")[-1]["session"]
-        self.send("session.updated", session={**update, "id": "sess_1"})
+        expiry = {} if expires_at is None else {"expires_at": expires_at}
+        self.send("session.updated", session={**update, "id": "sess_1", **expiry})
 
     # The caller, as the server hears them.
 
@@ -218,6 +219,8 @@ class Harness:
         reports: Which of its reports Genesys sends.
         report_delay: Seconds that a report takes to us.
         way: Seconds that our audio takes to Genesys.
+        answers_close: Genesys answers our `disconnect`.
+        unix: The wall clock at the beginning.
     """
 
     def __init__(
@@ -229,6 +232,7 @@ class Harness:
         report_delay: float = 0.0,
         way: float = 0.0,
         answers_close: bool = True,
+        unix: float | None = None,
     ) -> None:
         self.now = START
         self.agent = agent
@@ -246,7 +250,7 @@ class Harness:
         self._order = itertools.count()
         self.leg = 1
         self.providers = 1
-        self.call = Call("call-1", session_id=SESSION, organization_id=ORGANIZATION, now=self.now)
+        self.call = Call("call-1", session_id=SESSION, organization_id=ORGANIZATION, now=self.now, unix=unix)
         self._settle()
 
     # What was seen.

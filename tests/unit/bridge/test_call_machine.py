@@ -1,4 +1,7 @@
-"""A call with sane peers under any order of their doings: what is heard, what the model remembers, what is recorded."""
+"""A call with sane peers under any order of their doings: what is heard, what the model remembers, what is recorded.
+
+The AI may be lost at any time, and comes back.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from offhook.bridge import CallEnded, CallState, InvokeTool, Prompt
 from offhook.bridge.digits import Digits
-from offhook.bridge.plan import CollectDigits
+from offhook.bridge.legs import LegState
+from offhook.bridge.plan import CollectDigits, Recovery
 from tests.unit.bridge.genesys import Playback
 from tests.unit.bridge.harness import Harness, plan, shown, within_budget
 
@@ -37,13 +41,18 @@ class CallMachine(RuleBasedStateMachine):
         self.answered = 0  # creates that became responses
         self.tools: list[str] = []
         self.first = 0  # of the items, the first that was not cut
+        self.old = 0  # of the items, the first that this session said
         self.entered = 0  # keys of the secret
         self.collections: list[str] = []
 
     @initialize(start_delay=st.sampled_from((0.0, 0.1, 0.2)), reports=st.booleans(), greeting=st.booleans())
     def begin(self, start_delay: float, reports: bool, greeting: bool) -> None:
         self.harness = Harness(
-            plan(greeting=Prompt(instructions="Greet.") if greeting else None, collect_digits=COLLECTING),
+            plan(
+                greeting=Prompt(instructions="Greet.") if greeting else None,
+                collect_digits=COLLECTING,
+                recovery=Recovery(limit=10_000.0),
+            ),
             playback=Playback(start_delay),
             reports=("playback_started", "playback_completed") if reports else (),
             report_delay=0.02,
@@ -56,7 +65,46 @@ class CallMachine(RuleBasedStateMachine):
         """Requests that the server has not answered yet."""
         return self.harness.ai.received("response.create")[self.answered :]
 
-    @precondition(lambda self: self.response is None and (self.pending() or not self.speaking))
+    @property
+    def there(self) -> bool:
+        """The model listens."""
+        conversation = self.harness.call.conversation
+        return conversation is not None and conversation.ready
+
+    @precondition(lambda self: self.there)
+    @rule()
+    def ai_lost(self) -> None:
+        """What is there of the agent's words is heard all the same."""
+        self.nobody_sees_the_secret()
+        self.harness.ai.sent.clear()
+        self.answered = 0
+        self.response = self.item = None
+        self.speaking = False
+        self.old = len(self.items)
+        self.harness.ai_lost(for_good=False)
+
+    @precondition(lambda self: not self.there)
+    @rule()
+    def ai_back(self) -> None:
+        """It is told everything once, whatever was going on; nobody else is told anything before."""
+        assert self.harness.ai.sent == []
+        conversation = self.harness.call.conversation
+        assert conversation is not None
+        while conversation.legs.state is LegState.WAITING:
+            self.harness.advance(0.5)
+        self.harness.connected()
+        self.harness.ai.session_created()
+        self.harness.ai.session_updated()
+        assert self.there
+        frames = [event["item"] for event in self.harness.ai.received("conversation.item.create")]
+        calls = [item["call_id"] for item in frames if item["type"] == "function_call"]
+        outputs = [item["call_id"] for item in frames if item["type"] == "function_call_output"]
+        assert calls == outputs
+        assert len(set(calls)) == len(calls)
+        heard = self.harness.ai.heard()
+        assert len(heard) <= 4000 or set(heard) == {0xFF}
+
+    @precondition(lambda self: self.there and self.response is None and (self.pending() or not self.speaking))
     @rule()
     def response_begins(self) -> None:
         """Our request, if there is one, else one that the server makes by itself."""
@@ -106,7 +154,7 @@ class CallMachine(RuleBasedStateMachine):
         if secret and self.digits.collecting and not running:
             self.speaking = False  # the server was told to forget what the caller is saying
 
-    @precondition(lambda self: self.response is None and not self.pending() and not self.speaking)
+    @precondition(lambda self: self.there and self.response is None and not self.pending() and not self.speaking)
     @rule(secret=st.booleans(), length=st.sampled_from((0, 2, 5)))
     def ask_for_digits(self, secret: bool, length: int) -> None:
         self.time(50)  # reports of what was played before are here by then
@@ -142,12 +190,13 @@ class CallMachine(RuleBasedStateMachine):
             if call not in self.tools:
                 self.tools.append(call)
                 self.harness.tool_result("{}", call)
-                self.harness.ai.output_added(call)
+                if self.there:
+                    self.harness.ai.output_added(call)
                 return
 
     # The caller.
 
-    @precondition(lambda self: not self.speaking and not self.digits.secret)
+    @precondition(lambda self: self.there and not self.speaking and not self.digits.secret)
     @rule()
     def caller_speaks(self) -> None:
         self.number += 1
@@ -168,7 +217,7 @@ class CallMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.on_hold and not self.digits.secret)
     @rule(digit=st.sampled_from("12#"))
     def key(self, digit: str) -> None:
-        if self.goes_nowhere(digit):
+        if self.goes_nowhere(digit) or not self.there:
             self.harness.genesys("dtmf", digit=digit)
             return
         if self.response is not None and not self.digits.collecting:
@@ -197,7 +246,7 @@ class CallMachine(RuleBasedStateMachine):
         digit = "#" if terminator else SECRET[self.entered % len(SECRET)]
         self.entered += not terminator
         collection = self.digits._collection
-        if collection is None or not collection.request.secret:
+        if collection is None or not collection.request.secret or not self.there:
             self.harness.genesys("dtmf", digit=digit)
             return
         self._interrupt(lambda: self.harness.genesys("dtmf", digit=digit))
@@ -210,7 +259,7 @@ class CallMachine(RuleBasedStateMachine):
         before = len(self.harness.ai.received("input_audio_buffer.append"))
         self.harness.caller_audio(b"\x11" * 1600)
         passed = len(self.harness.ai.received("input_audio_buffer.append")) > before
-        assert passed != (self.digits.secret or self.on_hold)
+        assert passed != (self.digits.secret or self.on_hold or not self.there)
 
     @rule()
     def hold(self) -> None:
@@ -241,6 +290,7 @@ class CallMachine(RuleBasedStateMachine):
         assert len(cut) <= 1
         for event in cut:
             item = event["item_id"]
+            assert self.items.index(item) >= self.old, "nobody has heard of it"
             assert 0 < event["audio_end_ms"] <= self.generated[item]
             before = sum(self.generated[earlier] for earlier in self.items[self.first : self.items.index(item)])
             # The filling of a lone tail is heard and belongs to no item.
@@ -283,6 +333,8 @@ class CallMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         harness = self.harness
+        if not self.there and harness.call.state is CallState.TALKING:
+            self.ai_back()
         if self.collections:
             harness.advance(2.0)
             while self.pending() or self.response is not None:

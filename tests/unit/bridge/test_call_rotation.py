@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from offhook.bridge import Call, CallState, CloseRealtime, ConnectRealtime, InvokeTool, Prompt, ReportRealtime
+from offhook.bridge import CallState, CloseRealtime, ConnectRealtime, InvokeTool, Prompt, ReportRealtime
 from offhook.bridge.legs import LIFETIME, MARGIN, STALLED, SUCCESSOR_DELAY
 from offhook.bridge.plan import BargeIn, NoInput
 from tests.unit.bridge.exits import SENTENCE
-from tests.unit.bridge.genesys import ORGANIZATION, SESSION
 from tests.unit.bridge.harness import START, session, speech
 from tests.unit.bridge.losses import (
     BASE,
@@ -113,17 +112,11 @@ def test_whatever_comes_next(handle: str) -> None:
 
 
 def test_the_end_of_life_that_the_server_tells() -> None:
-    call = OldCall()
-    call.call = Call("call-1", session_id=SESSION, organization_id=ORGANIZATION, now=call.now, unix=call.now + 1e9)
-    created = call.ai.session_updated
-
-    def updated() -> None:
-        update = call.ai.received("session.update")[-1]["session"]
-        call.ai.send("session.updated", session={**update, "id": "sess_1", "expires_at": int(START + 1e9) + 1200})
-
-    call.ai.session_updated = updated  # type: ignore[method-assign]
-    call.ready()
-    call.ai.session_updated = created  # type: ignore[method-assign]
+    call = OldCall(unix=1e9)
+    call.open()
+    call.connected()
+    call.ai.session_created()
+    call.ai.session_updated(int(1e9) + 1200)
     call.advance(1099.0)
     assert call.leg == 1
     call.advance(2.0)

@@ -1,4 +1,7 @@
-"""A call whose interruptions the gateway judges, under any order of what happens: nothing is lost but what was cut."""
+"""A call whose interruptions the gateway judges, under any order of what happens: nothing is lost but what was cut.
+
+The AI may be lost at any time, and comes back.
+"""
 
 from typing import Any
 
@@ -8,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from offhook.bridge import CallEnded, CallState, InvokeTool, Prompt
 from offhook.bridge.interruptions import COMMIT_WAIT, SURE
-from offhook.bridge.plan import BargeIn
+from offhook.bridge.legs import LegState
+from offhook.bridge.plan import BargeIn, Recovery
 from tests.unit.bridge.genesys import Playback
 from tests.unit.bridge.harness import START, Harness, plan, session, within_budget
 from tests.unit.bridge.test_call_false_alarms import DETECTION
@@ -45,6 +49,8 @@ class JudgedCallMachine(RuleBasedStateMachine):
         self.unanswered = False  # somebody certainly spoke, and no answer has been asked for since
         self.on_hold = False
         self.tools: list[str] = []
+        self.began = START  # the session
+        self.former: set[str] = set()  # what the agent said in former ones
 
     @initialize(
         start_delay=st.sampled_from((0.0, 0.1, 0.3)),
@@ -67,6 +73,7 @@ class JudgedCallMachine(RuleBasedStateMachine):
                 session=session(turn_detection=DETECTION),
                 greeting=Prompt(instructions="Greet.", protected=protected or not policy.decided_here),
                 barge_in=policy,
+                recovery=Recovery(limit=10_000.0),
             ),
             playback=Playback(start_delay),
             reports=("playback_started", "playback_completed") if reports else (),
@@ -178,11 +185,39 @@ class JudgedCallMachine(RuleBasedStateMachine):
                 self.serve()
                 return
 
+    @precondition(lambda self: self.harness.agent is not None)
+    @rule(away=st.sampled_from((0.0, 0.3, 3.0)))
+    def lost_and_back(self, away: float) -> None:
+        """What was asked of the session is asked of the next one, and what the caller said is answered."""
+        self.harness.ai_lost(for_good=False)
+        self.harness.advance(away)
+        self.come_back()
+
+    def come_back(self) -> None:
+        """The session was lost: there is another one, which knows nothing but what it is told."""
+        harness = self.harness
+        self.former |= {f"item_{number}" for number in self.generated}
+        self.response = self.item = self.speaking = None
+        self.untranscribed.clear()
+        self.creates.clear()
+        self.items.clear()
+        self.unanswered = True
+        conversation = harness.call.conversation
+        assert conversation is not None
+        while conversation.legs.state is LegState.WAITING:
+            harness.advance(0.5)
+        self.seen = len(harness.ai.sent)
+        harness.connected()
+        harness.ai.session_created()
+        harness.ai.session_updated()
+        self.began = harness.now
+        self.serve()
+
     # The caller.
 
     @property
     def clock(self) -> int:
-        return int((self.harness.now - START) * 1000)
+        return int((self.harness.now - self.began) * 1000)
 
     @precondition(lambda self: self.speaking is None)
     @rule()
@@ -232,8 +267,18 @@ class JudgedCallMachine(RuleBasedStateMachine):
     def time(self, milliseconds: int) -> None:
         if self.response is None and self.creates:
             self.response_begins()
-        self.harness.advance(milliseconds / 1000)
-        self.serve()
+        self.pass_time(milliseconds / 1000)
+
+    def pass_time(self, seconds: float) -> None:
+        """A server that says nothing for long while an answer is owed is given up."""
+        conversation = self.harness.call.conversation
+        assert conversation is not None
+        end = self.harness.now + seconds
+        while self.harness.now < end:
+            self.harness.advance(min(1.0, end - self.harness.now))
+            self.serve()
+            if not conversation.ready:
+                self.come_back()
 
     # What holds at all times.
 
@@ -252,23 +297,27 @@ class JudgedCallMachine(RuleBasedStateMachine):
             self.hold()
         if self.speaking is not None:
             self.caller_stops(committed=True, seconds=0.5)
+        self.answer_all()
+        for _ in range(2 if self.former else 1):  # what was said before a loss is heard before the next answer
+            self.pass_time(COMMIT_WAIT + 1 + (sum(self.generated.values()) / 1000 if self.former else 0.0))
+            self.answer_all()
+        assert harness.call.state is CallState.TALKING
+        assert harness.call.conversation is not None
+        assert not harness.call.conversation.playout.held, "the agent never speaks again"
+        assert not self.unanswered, "the caller was never answered"
+        self.pass_time(sum(self.generated.values()) / 1000 + 15)
+        harness.close()
+        harness.advance(30)
+        assert len(harness.of(CallEnded)) == 1
+        self.check_items()
+
+    def answer_all(self) -> None:
+        """The server does what it is asked for."""
         while self.response is not None or self.creates:
             if self.response is None:
                 self.response_begins()
             else:
                 self.response_ends()
-        harness.advance(COMMIT_WAIT + 1)
-        self.serve()
-        assert harness.call.state is CallState.TALKING
-        assert harness.call.conversation is not None
-        assert not harness.call.conversation.playout.held, "the agent never speaks again"
-        assert not self.unanswered, "the caller was never answered"
-        harness.advance(sum(self.generated.values()) / 1000 + 15)
-        self.serve()
-        harness.close()
-        harness.advance(30)
-        assert len(harness.of(CallEnded)) == 1
-        self.check_items()
 
     def check_items(self) -> None:
         """Each item was heard as far as the model and the record say."""
@@ -280,7 +329,10 @@ class JudgedCallMachine(RuleBasedStateMachine):
             played = sum(slot(number, each) in heard for each in range(0, milliseconds, 10)) * 10
             turn = turns[item]
             assert turn.heard_ms <= turn.audio_ms
-            if item in self.deleted:
+            if item in self.former and item not in self.cut and item not in self.deleted:
+                assert abs(played - turn.heard_ms) <= TOLERANCE + 800
+                assert turn.interrupted or played >= milliseconds - TOLERANCE
+            elif item in self.deleted:
                 assert played <= TOLERANCE + 800 * (item in self.cut), "the model forgot what was heard"
             elif item in self.cut:
                 assert turn.interrupted
