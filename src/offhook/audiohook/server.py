@@ -30,6 +30,8 @@ LEAST_AUDIO = 0.01
 """Seconds that a message counts for at least, so that empty ones have an end, too."""
 LATE_BURST = 100
 """Messages of any kind at once that may come after `disconnect`; then nobody waits for `close` any more."""
+VIOLATED_BURST = 20
+"""The same of a peer that has broken a rule, and is none of Genesys."""
 MAX_RECEIVED_BINARY_BYTES = 1_048_576
 """Largest audio message that is taken: the catch-up after `opened` may be one big frame (audiohook.md §4)."""
 
@@ -341,6 +343,8 @@ class ServerSession:
 
     def _violate(self, violation: e.RemoteProtocolError, now: float) -> None:
         """Answer a broken rule: `disconnect`, once; in a session that is ending already nothing more is said."""
+        if not self._violated:
+            self._late = TokenBucket(FLOOD_RATE, VIOLATED_BURST)
         self._violated = True  # from here on the counters of the client are worth nothing
         if self._link.ending:
             return

@@ -10,7 +10,8 @@ from typing import Any, Final
 from yarl import URL
 
 from offhook.bench.hearing import Repertoire
-from offhook.bench.network import Conditions, Connection, Network
+from offhook.bench.network import Connection, Network
+from offhook.bench.pipe import Conditions
 from offhook.bench.subject import CENSUS, Subject, configuration, serving
 from offhook.bench.talk import ANSWERS, BRIDGES, WAITING
 from offhook.emulator.scenario import Call, Scenario, Turn, When

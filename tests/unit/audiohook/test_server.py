@@ -26,7 +26,7 @@ from offhook.audiohook import (
     ServerState,
     SessionEnded,
 )
-from offhook.audiohook.server import LATE_BURST
+from offhook.audiohook.server import LATE_BURST, VIOLATED_BURST
 from tests.unit.audiohook.sample import L16, NIL, OPEN, PCMU, SESSION, STEREO, RawGenesys
 
 PROBE = OPEN | {"conversationId": NIL, "participant": {"id": NIL, "ani": "", "aniName": "", "dnis": ""}}
@@ -636,8 +636,7 @@ def test_frames_of_any_size_may_come_in_real_time(call: RawGenesys) -> None:
     assert call.session.position == 480_000
 
 
-@pytest.mark.parametrize("data", ["{", b"\xff" * 160])
-@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize(("data", "closed"), [("{", True), (b"\xff" * 160, True), (b"\xff" * 160, False)])
 def test_who_floods_on_after_the_end_is_not_waited_for(call: RawGenesys, data: str | bytes, closed: bool) -> None:
     def pour(count: int) -> list[Any]:
         for _ in range(count):
@@ -657,6 +656,19 @@ def test_who_floods_on_after_the_end_is_not_waited_for(call: RawGenesys, data: s
     assert call.session.close_expected()
     assert pour(LATE_BURST) == []
     assert call.heard() == []
+
+
+def test_a_peer_that_has_broken_a_rule_may_send_less(call: RawGenesys) -> None:
+    violated(call, call.raw("{"), "OH-HOOK-01")
+    for _ in range(VIOLATED_BURST):
+        assert call.raw("{") == []
+    assert not call.session.close_expected()
+    for at in range(50):  # audio in real time goes on until the peer has read that it is to stop
+        call.session.receive_audio(b"\xff" * 160, 1.0 + at / 50)
+    assert not call.session.close_expected()
+    for _ in range(VIOLATED_BURST + 1):
+        call.session.receive_audio(b"\xff" * 160, 2.0)
+    assert call.session.close_expected()
 
 
 # --- time ------------------------------------------------------------------------------------------------------------

@@ -331,7 +331,8 @@ class JudgedCallMachine(RuleBasedStateMachine):
             assert turn.heard_ms <= turn.audio_ms
             if item in self.former and item not in self.cut and item not in self.deleted:
                 assert abs(played - turn.heard_ms) <= TOLERANCE + 800
-                assert turn.interrupted or played >= milliseconds - TOLERANCE
+                # A peer that does not report may play later than is reckoned, and is told to flush what was heard then.
+                assert turn.interrupted or played >= milliseconds - TOLERANCE - 200
             elif item in self.deleted:
                 assert played <= TOLERANCE + 800 * (item in self.cut), "the model forgot what was heard"
             elif item in self.cut:

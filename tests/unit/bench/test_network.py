@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from offhook.bench.network import CAPACITY, Conditions, Connection, Network
+from offhook.bench.network import CAPACITY, Connection, Network
+from offhook.bench.pipe import Conditions
 
 REQUEST = b"GET /audiohook/line-007?x=1 HTTP/1.1\r\n"
 
