@@ -95,7 +95,7 @@ class NoInput(Settings):
 class Filler(Settings):
     """What the caller hears while a tool takes its time."""
 
-    after: float = Field(default=3.0, ge=0.5, le=60, description="Seconds of silence until the first.")
+    after: float = Field(default=2.5, ge=0.5, le=60, description="Seconds of silence until the first.")
     every: float = Field(default=10.0, ge=2, le=300, description="Seconds of silence until each further one.")
     prompts: Annotated[Sequence[PromptSetting], Field(min_length=1, max_length=10), AfterValidator(tuple)] = Field(
         default=("Tell the caller in a few words that it takes a moment. Promise nothing.",),
@@ -112,7 +112,7 @@ class Recovery(Settings):
         "in the language of the call, and is a soft tone where offhook has no recording for it. null: silence.",
     )
     after: float = Field(
-        default=3.0,
+        default=2.5,
         ge=1,
         le=60,
         description="Seconds of silence, while an answer is due, until it is played. When the AI is lost it is played "

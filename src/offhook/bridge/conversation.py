@@ -56,7 +56,7 @@ SETUP_LIMIT = 30.0
 LIMIT = "OH-CALL-09"
 NEVER_READY, LOST, GAVE_UP, NO_ANSWER = "OH-RT-02", "OH-CALL-06", "OH-CALL-07", "OH-CALL-08"
 STALLED = "OH-RT-15"
-EXPIRED = "session_expired"
+EXPIRED, OWN_LIMIT = "session_expired", "max_output_tokens"
 NOT_RUN = '{"error":"not run: the caller interrupted or the call is ending"}'
 _BEFORE_READY = frozenset({realtime.SessionReady, realtime.SessionRefused, realtime.SessionLost})
 """What can be acted on while the session is being set up; a server that talks already means somebody else."""
@@ -666,6 +666,8 @@ class Conversation:
         self._hosted.response_ended(event)
         if self.ending is not None:
             self._farewell.response_ended(response, now)
+        elif response.spoke and not response.dead and event.status in ("failed", "incomplete"):
+            self._go_on_after(event, now)
         elif response.spoke or response.acted:
             self._answers.succeeded(event.tag)
             if event.tag == NOTICE and not response.dead:
@@ -679,6 +681,14 @@ class Conversation:
         self._send_digits(now)
         self._check_limits(now)
         self._ask_if_due(now)
+
+    def _go_on_after(self, event: realtime.ResponseEnded, now: float) -> None:
+        """The model stopped in mid-sentence and not by a limit of ours: it goes on, or says it differently."""
+        if event.reason == OWN_LIMIT or event.tag in ASIDES:
+            self._answers.succeeded(event.tag)
+            return
+        self._moment(moments.PEER_ERROR, now, leg="realtime", code=event.error_code or f"response_{event.status}")
+        self._answers.failed(None, now)  # what was heard is heard, so the last time is no end of the call
 
     def _on_response_refused(self, event: realtime.ResponseRefused, now: float) -> None:
         if event.tag == REPLY:

@@ -87,7 +87,7 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
 
     prompt: Prompt | None = None
     """A recording, for the model cannot say it; None = the caller waits in silence."""
-    after: float = 3.0
+    after: float = 2.5
     """Seconds of silence, while an answer is due, until it is played; at once when the Realtime leg is lost."""
     every: float = 8.0
     """Seconds of silence until it is played again."""

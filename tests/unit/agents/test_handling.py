@@ -89,7 +89,7 @@ class TestPlan:
         assert made.no_input == NoInput()
         assert made.limits.max_duration == 840
         assert (made.limits.warn_before, made.limits.max_turns, made.limits.max_cost) == (60, None, None)
-        assert (made.filler.after, made.filler.every, len(made.filler.prompts)) == (3.0, 10.0, 1)
+        assert (made.filler.after, made.filler.every, len(made.filler.prompts)) == (2.5, 10.0, 1)
         assert (made.notice, made.goodbye, made.handover, made.summary) == (None, None, None, "escalated")
 
     def test_as_it_is_set(self) -> None:

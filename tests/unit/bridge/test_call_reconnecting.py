@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from offhook import realtime as rt
-from offhook.bridge import CallState, CloseRealtime, ConnectRealtime, Prompt, ReportRealtime, ToolOutcome
+from offhook.bridge import CallEnded, CallState, CloseRealtime, ConnectRealtime, Prompt, ReportRealtime, ToolOutcome
 from offhook.bridge.answers import SERVER_PATIENCE
 from offhook.bridge.hosted_calls import HOSTED_LIMIT
 from offhook.bridge.legs import FIRST_LIMIT, STALLED, LegState
 from offhook.bridge.plan import CallLimits, Filler, Recovery
 from tests.unit.bridge.exits import ASIDE, SENTENCE
 from tests.unit.bridge.genesys import Playback
-from tests.unit.bridge.harness import session, speech
+from tests.unit.bridge.harness import Harness, plan, session, speech
 from tests.unit.bridge.losses import (
     BASE,
     CARRIED_ON,
@@ -25,7 +25,7 @@ from tests.unit.bridge.losses import (
     lossy,
 )
 
-LIMIT = Recovery().limit
+AFTER, LIMIT = Recovery().after, Recovery().limit
 BYE = bytes((0xFD,)) * 4000
 """A recorded goodbye."""
 
@@ -489,10 +489,10 @@ def test_a_slow_first_connection() -> None:
     call = LossyCall(away=None)
     call.open()
     opened = call.now
-    call.advance(2.9)
+    call.advance(AFTER - 0.1)
     assert announced(call) == []
     call.advance(2.0)
-    assert announced(call) == [opened + 3.0]
+    assert announced(call) == [opened + AFTER]
     assert bytes(call.playback.heard).replace(b"\xff", b"") == MOMENT
     call.advance(10.0)
     call.back()
@@ -507,10 +507,10 @@ def test_an_answer_that_takes_too_long() -> None:
     call.turn("Where is my parcel?")
     call.respond()
     asked = call.now
-    call.advance(2.8)
+    call.advance(AFTER - 0.2)
     assert announced(call) == []
     call.advance(1.0)
-    assert announced(call) == [pytest.approx(asked + 3.0)]
+    assert announced(call) == [pytest.approx(asked + AFTER)]
     call.speak(f"resp_{call.count}", SENTENCE, "It is on its way.")
     call.over(f"resp_{call.count}")
     call.advance(8.0)
@@ -681,3 +681,31 @@ def test_formats_that_change_in_mid_call() -> None:
     assert reports(call)[1] == (1, "unusable", "OH-CALL-07")
     assert call.told() == [*BASE, *CARRIED_ON]
     assert isinstance(call.call.conversation and call.call.conversation.session, rt.RealtimeSession)
+
+
+@pytest.mark.parametrize("reason", ["content_filter", None])
+def test_an_answer_that_stops_in_mid_sentence_goes_on(reason: str | None) -> None:
+    """What was heard stays, and the caller does not wait for the rest of a sentence; twice, then it is let go."""
+    harness = Harness(plan()).talking()
+    asked: list[Any] = []
+    for number in range(4):
+        harness.ai.created(f"resp_{number}", asked[0] if asked else None)
+        harness.ai.item(f"resp_{number}", f"item_{number}")
+        harness.ai.audio(400, f"resp_{number}", f"item_{number}")
+        status = "incomplete" if reason else "failed"
+        harness.ai.done(f"resp_{number}", status, type=status, reason=reason)
+        harness.ai.sent.clear()
+        harness.advance(2.1)
+        asked = harness.ai.received("response.create")
+        assert len(asked) == (number < 2)
+    assert not harness.of(CallEnded)
+
+
+def test_an_answer_that_reaches_the_operators_limit_of_tokens_is_over() -> None:
+    harness = Harness(plan()).talking()
+    harness.ai.created()
+    harness.ai.item()
+    harness.ai.audio(400)
+    harness.ai.done(status="incomplete", type="incomplete", reason="max_output_tokens")
+    harness.advance(5.0)
+    assert harness.ai.received("response.create") == []
