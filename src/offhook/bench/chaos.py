@@ -82,7 +82,8 @@ async def run_chaos(
             gateway_cpu=round(gateway_cpu, 3),
             bench_cpu=round(bench_cpu, 3),
             bench_lag=round(usage.lag, 3),
-            gateway_peak_memory=usage.peak_memory,
+            gateway_memory=usage.quarters(),
+            gateway_peak_memory=max(usage.memory, default=0),
             freed_after=round(freed_after, 1),
             standing=len(place.standing),
         )

@@ -68,6 +68,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """The same of this process: callers, networks, emulators."""
     bench_lag: float
     """Seconds that the event loop of this process was late at worst: figures are no more exact than that."""
+    gateway_memory: tuple[int, ...]
+    """Bytes after each quarter of the run: what grows for ever is seen here, what was needed once is not."""
     gateway_peak_memory: int
     freed_after: float
     """Seconds from the end of the last call until the gateway had let go of all of them, or nobody waited any more."""
@@ -79,8 +81,8 @@ class Usage:
     """What the gateway and this process use, from now on."""
 
     def __init__(self, subject: Subject) -> None:
-        self.peak_memory = 0
-        """Bytes of the gateway, at most."""
+        self.memory: list[int] = []
+        """Bytes of the gateway, every now and then."""
         self.lag = 0.0
         """Seconds that the event loop of this process was late at worst."""
         self._subject = subject
@@ -93,7 +95,11 @@ class Usage:
             before = time.monotonic()
             await asyncio.sleep(SAMPLES)
             self.lag = max(self.lag, time.monotonic() - before - SAMPLES)
-            self.peak_memory = max(self.peak_memory, tools.memory(self._subject.process) or 0)
+            self.memory.append(tools.memory(self._subject.process) or 0)
+
+    def quarters(self) -> tuple[int, ...]:
+        """Return the memory after each quarter of what has passed."""
+        return tuple(self.memory[len(self.memory) * part // 4 - 1] for part in (1, 2, 3, 4)) if self.memory else ()
 
     def so_far(self) -> tuple[float, float, float]:
         """Return the seconds that have passed, and the CPU of the gateway and of this process as shares of a core."""

@@ -108,9 +108,15 @@ class Repertoire:
             played: what was played, with monotonic times.
             zero: monotonic time at which the seconds of the call begin.
         """
-        return [stretch for run in played for stretch in self._stretches_of(run, run.at - zero)]
+        found: list[Stretch] = []
+        before = b""
+        for run in played:
+            found += self._stretches_of(run, run.at - zero, before)
+            # An answer may have come in several runs, the last one shorter than what its end is known by.
+            before = (before + run.audio)[-TAIL:]
+        return found
 
-    def _stretches_of(self, run: PlayedRun, at: float) -> list[Stretch]:
+    def _stretches_of(self, run: PlayedRun, at: float, before: bytes) -> list[Stretch]:
         joined: list[tuple[int, int]] = []
         for start, end in audible_spans(run.audio):
             if joined and start - joined[-1][1] <= PAUSE * SAMPLE_RATE:
@@ -124,7 +130,7 @@ class Repertoire:
                 Stretch(
                     at + start / SAMPLE_RATE,
                     at + end / SAMPLE_RATE,
-                    self._what(run.audio[start:end], run.audio[:behind]),
+                    self._what(run.audio[start:end], before + run.audio[:behind]),
                 )
             )
         return found
@@ -191,7 +197,7 @@ def _without(pauses: Sequence[Pause], gap: Gap) -> list[Gap]:
             continue
         if pause.start > start:
             pieces.append(Gap(start, pause.start - start, after, "pause"))
-        start, after = pause.end, "pause"
+        start, after = pause.end, after if gap.announced else "pause"
     if end > start:
         pieces.append(Gap(start, end - start, after, gap.until))
     return pieces

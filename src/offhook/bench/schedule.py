@@ -53,7 +53,7 @@ class Schedule:
             for index in range(min(_poisson(self._rate, chance), MAX_OF_A_CLASS)):
                 fault = chance.choice(deck) if index else first
                 planned.append(Planned(self._moment(fault, chance), fault))
-        return sorted(planned, key=lambda plan: plan.at)
+        return _connecting_once(sorted(planned, key=lambda plan: plan.at))
 
     def _moment(self, fault: Fault, chance: random.Random) -> float:
         if fault.moment == "connect":
@@ -61,6 +61,12 @@ class Schedule:
         # What ends the call comes late, or the other faults of the call never would.
         begin, end = (0.5, 0.95) if fault.breaks in ("caller", "session") else (0.05, 0.85)
         return chance.uniform(begin, end) * self._seconds
+
+
+def _connecting_once(planned: list[Planned]) -> list[Planned]:
+    """A call is dialled once: of what can go wrong with that, only the first happens."""
+    connecting = [plan for plan in planned if plan.fault.moment == "connect"]
+    return [plan for plan in planned if plan not in connecting[1:]]
 
 
 def of_run(faults: Sequence[Fault], *, seconds: float, call_seconds: float, rate: float) -> list[Planned]:

@@ -26,7 +26,7 @@ CENSUS: Final = "census"
 """The agent whose only call counts what the process holds."""
 OUTPUTS: Final = {"INTENT": {"default": "none"}, "ORDER": {"default": ""}}
 TOOL_TIMEOUT: Final = 6.0
-FILLER_AFTER: Final = 2.0
+FILLER_AFTER: Final = 1.5
 """Seconds until the model says that a tool takes a moment: with its default, that would be heard after 4.7 s."""
 
 START_TIMEOUT: Final = 30.0

@@ -201,12 +201,13 @@ class PlaybackQueue:
         return self._done_bytes + (0 if self._run is None else self._run.played(now))
 
     def tail(self, now: float, length: int) -> bytes:
-        """Return the last bytes that were heard until `now`, at most so many and without a gap."""
-        run = self._run
-        heard = 0 if run is None else run.played(now)
-        if run is not None and heard:
-            return bytes(run.audio[max(0, heard - length) : heard])
-        return bytes(self._done[-1].audio[-length:]) if self._done else b""
+        """Return the last bytes that were heard until `now`, at most so many; gaps between them are left out."""
+        tail = b"" if self._run is None else bytes(self._run.audio[: self._run.played(now)][-length:])
+        for run in reversed(self._done):
+            if len(tail) >= length:
+                break
+            tail = bytes(run.audio[len(tail) - length :]) + tail
+        return tail
 
     def played(self, now: float) -> list[PlayedRun]:
         """Return exactly what was heard until `now`, and when."""

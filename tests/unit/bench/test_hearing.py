@@ -40,6 +40,11 @@ def test_what_was_heard() -> None:
     assert [what for _, _, what in heard((0.0, ANSWER + silence(3000) + ANSWER[:8000]))] == ["answer", "cut"]
 
 
+def test_an_answer_may_come_in_pieces() -> None:
+    assert heard((0.0, ANSWER[:-200]), (2.0, ANSWER[-200:] + silence(175)))[-1][2] == "answer"
+    assert heard((0.0, ANSWER[:8000]), (4.0, ANSWER[8000:])) == [(0.0, 1.0, "cut"), (4.0, 4.8, "answer")]
+
+
 def test_pauses_within_an_answer_do_not_split_it() -> None:
     assert len(heard((0.0, SPEECH.clip(LONG)))) == 1
 

@@ -99,6 +99,9 @@ def test_the_last_that_was_heard() -> None:
     assert queue.tail(20.0, 4) == bytes([96, 97, 98, 99])
     queue.enqueue(bytes(800), 20.0)
     assert queue.tail(20.0, 4) == bytes([96, 97, 98, 99])  # of the new one nothing was heard yet
+    queue.advance(21.0)
+    assert queue.tail(21.0, 802) == bytes([98, 99]) + bytes(800)
+    assert queue.tail(21.0, 99_999) == bytes(range(100)) * 80 + bytes(800)
 
 
 def test_flush_stops_at_the_sample() -> None:
