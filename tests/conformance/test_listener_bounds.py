@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from offhook.gateway import acceptor as acceptor_module
 from offhook.gateway.acceptor import Acceptor, Handshake
 from offhook.gateway.audiohook_socket import AudioHookSocket
-from offhook.gateway.listener import MAX_UNSENT_PONGS, MESSAGES_EACH_ROUND, ListenerLimits
+from offhook.gateway.listener import EXCESS_EACH_ROUND, MAX_UNSENT_PONGS, ListenerLimits
 from tests.conformance.raw_ws import (
     BINARY,
     CLOSE,
@@ -394,7 +394,7 @@ async def test_a_peer_that_floods_leaves_others_their_turn(opcode: int) -> None:
             turns.append(taken)
         if opcode == BINARY:
             assert turns[-1] < flood / 2
-            assert turns[0] <= 20 * MESSAGES_EACH_ROUND
+            assert turns[0] <= 20 * EXCESS_EACH_ROUND
         assert [(await flooder.read_frame()).payload for _ in range(2)] == [b"begin", b"done"]
         await flooder.drop()
         await other.drop()

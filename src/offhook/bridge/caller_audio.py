@@ -4,7 +4,7 @@ The caller is **muted** for one reason or several: they are on hold or in Genesy
 digits, whose tones and spoken words would give them away. Nothing said meanwhile reaches the model.
 """
 
-from offhook.audio import BYTES_PER_MS, SILENCE
+from offhook.audio import BYTES_PER_MS, SILENCE, EnergyVad
 
 MAX_HELD = 30_000 * BYTES_PER_MS
 """30 s of caller audio wait while the Realtime leg connects; Genesys itself keeps no more (audiohook.md §4). Beyond it
@@ -18,6 +18,11 @@ MAX_CATCH_UP = 2.0
 """Most seconds of silence made up at once after a late timer."""
 PAUSED, SECRET = "paused", "secret"
 """Reasons to mute the caller."""
+
+
+def speaks(audio: bytes) -> bool:
+    """Whether a server that is given this will find that somebody begins to speak."""
+    return bool(EnergyVad().feed(audio))
 
 
 class CallerAudio:

@@ -25,7 +25,7 @@ from offhook.bridge.answers import (
     REPLY,
     Answers,
 )
-from offhook.bridge.caller_audio import PAUSED, CallerAudio
+from offhook.bridge.caller_audio import PAUSED, CallerAudio, speaks
 from offhook.bridge.caller_turns import CallerTurns
 from offhook.bridge.collection import COLLECT_DIGITS
 from offhook.bridge.commands import Command, RecordMoment, RecordTurn, ToolOutcome, Turn
@@ -461,6 +461,8 @@ class Conversation:
         held = self.caller_audio.open(now)
         if held:
             self._caller.hear(held)
+            if self._recovery.pending and speaks(held):
+                self._answers.replies.caller_may_speak(now)
         if self.caller_audio.dropped:
             self._moment(moments.AUDIO_LOST, now, leg="realtime", seconds=self.caller_audio.dropped / 8000)
         self._send_digits(now)

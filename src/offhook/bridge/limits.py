@@ -25,6 +25,10 @@ class Limits:
         """The caller has said something."""
         self._turns += 1
 
+    def session_lost(self) -> None:
+        """The model is another one, and has not been warned."""
+        self._warned = self.settings.warn_before <= 0
+
     def reached(self, now: float, cost: float | None) -> str | None:
         """Which limit is reached, if any.
 

@@ -24,29 +24,29 @@ CARRY_ON = (
     "what they want, ask them to repeat it. Do not greet them again, and repeat no action that was done already."
 )
 STILL_RUNNING = (
-    "Still running, their results will follow: {tools}. Tell the caller in a few words that it takes a moment."
+    "These functions were called before and still run: {tools}. Their results will follow; do not call them again for "
+    "the same."
 )
-
-
+IT_TAKES_A_MOMENT = "Tell the caller in a few words that it takes a moment."
 STILL_COLLECTING = (
     "The digits that you asked for are being collected, and the result of collect_digits will follow: ask the caller "
     "to enter them, or to go on entering them."
 )
 
 
-def carry_on(running: Sequence[str], *, collecting: bool = False) -> str:
+def still_running(names: Sequence[str]) -> str:
+    """What the model has to know of functions that it called in another session and that have no result yet."""
+    return STILL_RUNNING.format(tools=", ".join(names))
+
+
+def carry_on(*, running: bool = False, collecting: bool = False) -> str:
     """What the model has to know when it takes up a conversation in mid-course.
 
     Args:
-        running: Names of the tools that still run.
+        running: The caller waits for a tool.
         collecting: The caller is entering digits that the model asked for.
     """
-    parts = [CARRY_ON]
-    if running:
-        parts.append(STILL_RUNNING.format(tools=", ".join(running)))
-    if collecting:
-        parts.append(STILL_COLLECTING)
-    return " ".join(parts)
+    return " ".join((CARRY_ON, *(IT_TAKES_A_MOMENT,) * running, *(STILL_COLLECTING,) * collecting))
 
 
 def say(persona: str, wanted: Prompt, situation: str = "") -> str:

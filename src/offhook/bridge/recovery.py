@@ -17,7 +17,7 @@ from offhook.bridge.collection import COLLECT_DIGITS
 from offhook.bridge.digits import Digits
 from offhook.bridge.history import History
 from offhook.bridge.hosted_calls import HostedCalls
-from offhook.bridge.prompts import carry_on
+from offhook.bridge.prompts import carry_on, still_running
 from offhook.bridge.summary import Summary
 from offhook.bridge.tool_calls import ToolCalls
 from offhook.bridge.transcript import Transcript
@@ -80,6 +80,7 @@ class Recovery:
         self._caller.session_lost()
         self._summary.session_lost()
         self._watch.caller_speaking = False
+        self._watch.limits.session_lost()
         self._caller_audio.hold()
 
     def use(self, session: RealtimeSession) -> None:
@@ -92,6 +93,9 @@ class Recovery:
         later = self._agent.unheard_items()  # told when they have been heard
         for item in self._history.items(turn for turn in self._transcript.open_turns() if turn.item_id not in later):
             session.send_item(item)
+        if running := self._running:
+            # At once, for the caller may be quicker than we are, and nothing is to be booked twice.
+            session.send_item(system_message(still_running(running)))
 
     def carry_on(self, session: RealtimeSession, now: float) -> None:
         """Let the agent carry on, when it has the floor."""
@@ -99,14 +103,19 @@ class Recovery:
         if not self.pending or self._occupied or (caller_until is not None and now < caller_until):
             return
         self.pending = False
-        collecting = self._digits.collecting
-        running = [name for name in self._history.running() if not (collecting and name == COLLECT_DIGITS)]
-        session.send_item(system_message(carry_on(running, collecting=collecting)))
-        self._answers.carry_on(now, tools_run=collecting or bool(running))
+        running, collecting = bool(self._running), self._digits.collecting
+        session.send_item(system_message(carry_on(running=running, collecting=collecting)))
+        self._answers.carry_on(now, tools_run=running or collecting)
 
     def next_timer(self) -> float | None:
         """When `carry_on` has something to do, unless something happens before."""
         return self._answers.replies.caller_until if self.pending and not self._occupied else None
+
+    @property
+    def _running(self) -> list[str]:
+        """Names of the functions whose results are still to come, and not from the caller."""
+        collecting = self._digits.collecting
+        return [name for name in self._history.running() if not (collecting and name == COLLECT_DIGITS)]
 
     @property
     def _occupied(self) -> bool:

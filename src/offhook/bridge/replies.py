@@ -5,6 +5,8 @@ at the wrong moment gives a refused create or two answers (openai-realtime.md §
 tells what an answer has seen: an item whose `conversation.item.added` came before `response.created` was part of it.
 """
 
+SPEECH_PATIENCE = 0.6
+"""Seconds in which a server tells that somebody speaks in what it has been sent."""
 TURN_PATIENCE = 3.0
 """Seconds after the caller stopped speaking in which the server is expected to answer by itself."""
 
@@ -13,7 +15,8 @@ class Replies:
     """The account of answers that are owed.
 
     Attributes:
-        caller_until: Until when the server is expected to answer the caller by itself; None = it is not, or has begun.
+        caller_until: Until when the server is expected to tell of the caller, or to answer them by itself; None = it is
+            not, or has.
     """
 
     def __init__(self) -> None:
@@ -59,6 +62,10 @@ class Replies:
         """The caller speaks: whatever is owed, the caller's turn comes first."""
         self._caller_speaking = True
         self.caller_until = None
+
+    def caller_may_speak(self, now: float) -> None:
+        """They do, to all appearance: the server will say so."""
+        self.caller_until = now + SPEECH_PATIENCE
 
     def caller_unheard(self) -> None:
         """What the caller was saying was taken back: no turn will come of it."""

@@ -32,8 +32,10 @@ READINESS_PATH = "/readyz"
 
 REQUESTS_EACH_ROUND = 2
 """Requests that are decided about in one round of the event loop, less than a millisecond of work."""
-MESSAGES_EACH_ROUND = 16
-"""Messages that are taken in one round from all sockets that send too many."""
+MESSAGES_EACH_ROUND = 64
+"""Messages that are taken in one round from all sockets that keep within `MESSAGE_RATE`."""
+EXCESS_EACH_ROUND = 16
+"""The same from all that do not: they are no calls of Genesys."""
 MESSAGE_RATE = 100.0
 """Messages a second that a socket may send on average before it has to take turns: twice what 20 ms of audio need."""
 MESSAGE_BURST = 4
@@ -131,6 +133,7 @@ class Listener:
         self._upgraded = 0
         self._requests = Turns(REQUESTS_EACH_ROUND)
         self._messages = Turns(MESSAGES_EACH_ROUND)
+        self._excess = Turns(EXCESS_EACH_ROUND)
         self._server: web.Server | None = None
         self._acceptor = Acceptor(
             self._protocol,
@@ -263,7 +266,7 @@ class Listener:
             raise ConnectionResetError
         _bound_kernel_buffer(transport.get_extra_info("socket"), self._limits.unsent_in_kernel)
         websocket.headers.update(SERVER)
-        carrier = GenesysSocket(websocket, request, self._messages)
+        carrier = GenesysSocket(websocket, request, self._messages, self._excess)
         upgrade = UpgradeRequest(
             connector,
             admission,
@@ -340,20 +343,22 @@ class _Connection(HttpConnection):
 class GenesysSocket:
     """A WebSocket of Genesys; see `audiohook_socket.AudioHookSocket` for its methods."""
 
-    def __init__(self, websocket: web.WebSocketResponse, request: web.BaseRequest, turns: Turns) -> None:
+    def __init__(
+        self, websocket: web.WebSocketResponse, request: web.BaseRequest, turns: Turns, excess_turns: Turns
+    ) -> None:
         self._websocket = websocket
         self._request = request
         self._turns = turns
+        self._excess_turns = excess_turns
         self._rate = TokenBucket(MESSAGE_RATE, MESSAGE_BURST)
 
     async def receive(self) -> str | bytes | None:
         """Return the next message; None once the socket is gone."""
         while True:
-            if self._excess() > 0:
-                # What has come already is handed out without waiting: a peer that floods would keep the loop to itself.
-                await self._turns.take()
             message = await self._websocket.receive()
             self._rate.spend(time.monotonic())
+            # What has come already is handed out without waiting: a peer that floods would keep the loop to itself.
+            await (self._turns if self._excess() <= 0 else self._excess_turns).take()
             if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
                 data: str | bytes = message.data
                 return data

@@ -38,11 +38,11 @@ class Turns:
         await turn
 
     def _begin_round(self) -> None:
-        idle = self._left == self._each_round and not self._waiting
         self._left = self._each_round
         while self._waiting and self._left:
             turn = self._waiting.popleft()
             if not turn.done():  # cancelled, then
                 turn.set_result(None)
                 self._left -= 1
-        self._next_round = None if idle else asyncio.get_running_loop().call_soon(self._begin_round)
+        used = self._left < self._each_round
+        self._next_round = asyncio.get_running_loop().call_soon(self._begin_round) if used else None

@@ -8,8 +8,9 @@ import pytest
 
 from offhook import realtime as rt
 from offhook.bridge import CallState, InvokeTool, Prompt, ToolOutcome
-from offhook.bridge.plan import BargeIn, CollectDigits, NoInput
-from offhook.bridge.prompts import STILL_COLLECTING, STILL_RUNNING, carry_on
+from offhook.bridge.plan import BargeIn, CallLimits, CollectDigits, NoInput
+from offhook.bridge.prompts import IT_TAKES_A_MOMENT, STILL_COLLECTING, carry_on, still_running
+from offhook.bridge.replies import SPEECH_PATIENCE
 from offhook.realtime.cost import Prices
 from tests.unit.bridge.exits import ASIDE, SENTENCE
 from tests.unit.bridge.harness import session, speech
@@ -28,8 +29,8 @@ from tests.unit.bridge.losses import (
 )
 
 STORY = "We are open on Monday to Friday from nine to six."
-RUNNING = ("system", carry_on(["order_status"]))
-BUSY_CARRY_ON = [RUNNING, ("response.create", "turn", "none")]
+RUNNING = ("system", still_running(["order_status"]))
+BUSY_CARRY_ON = [RUNNING, ("system", carry_on(running=True)), ("response.create", "turn", "none")]
 
 
 def came_back(call: LossyCall, *expected: tuple[Any, ...]) -> None:
@@ -168,6 +169,31 @@ def test_the_caller_speaks() -> None:
     kinds = [event["type"] for _, event in call.ai.sent]
     assert kinds.index("input_audio_buffer.append") == len(BASE) + 1, "behind what it has to know"
     assert len(call.moments_of("audio_lost")) == 1
+    call.check_new_session()
+
+
+@pytest.mark.parametrize("turn", [True, False])
+def test_the_caller_speaks_on(turn: bool) -> None:
+    """They are not talked over as soon as somebody is there: the server tells of them, or there was nothing."""
+    call = LossyCall().begun()
+    call.turn(None, committed=False)
+    call.lose()
+    call.caller_audio(speech(400, 3))
+    call.advance(0.4)
+    assert call.told() == BASE
+    if not turn:
+        call.advance(SPEECH_PATIENCE - 0.1)
+        assert call.told() == [*BASE, *CARRIED_ON]
+        return
+    call.ai.speech_started("caller_on", 100)
+    call.advance(1.5)
+    call.ai.speech_stopped("caller_on", 2000)
+    call.ai.committed("caller_on")
+    call.ai.transcribed("caller_on", "and that is all.")
+    call.say(speech(500, 20), text="I see.")
+    call.advance(4.0)
+    assert call.told() == BASE, "the server has answered them"
+    assert call.said[-2:] == [("caller", "and that is all."), ("agent", "I see.")]
     call.check_new_session()
 
 
@@ -331,6 +357,34 @@ def test_a_tool_runs_on() -> None:
     call.check_new_session()
 
 
+def test_the_caller_is_quicker_than_a_tool() -> None:
+    """Who answers them knows what was begun already, and does not begin it anew."""
+    call = LossyCall().begun()
+    tool = call.start_tool()
+    call.lose()
+    call.caller_audio(speech(400, 3))
+    call.advance(0.4)
+    call.turn("Is it booked?")
+    call.say(speech(500, 20), text="One moment.")
+    call.advance(3.0)
+    assert call.told() == [*BASE, RUNNING]
+    call.tool_result("shipped", tool)
+    call.advance(2.0)
+    assert [frame[0] for frame in call.told()[4:]] == ["call", "output", "response.create"]
+    call.check_new_session()
+
+
+def test_the_end_is_near() -> None:
+    """The next model has to know of it as well."""
+    call = LossyCall(lossy(limits=CallLimits(max_duration=100.0, warn_before=60.0))).begun()
+    call.advance(45.0)
+    assert "about 60 seconds" in call.told()[-1][1]
+    call.lose()
+    call.advance(3.0)
+    assert [frame[1] for frame in call.told() if frame[0] == "system" and "seconds. Bring" in frame[1]] != []
+    call.check_new_session()
+
+
 def test_one_of_two_tools_has_ended() -> None:
     call = LossyCall().begun()
     response = call.respond()
@@ -421,9 +475,9 @@ def test_digits_are_awaited() -> None:
     call = LossyCall().begun()
     ask_for_digits(call)
     call.lose()
-    note = ("system", carry_on([], collecting=True))
+    note = ("system", carry_on(collecting=True))
     assert STILL_COLLECTING in note[1]
-    assert STILL_RUNNING[:10] not in note[1]
+    assert IT_TAKES_A_MOMENT not in note[1]
     question = ("assistant", "Please enter your number.")
     came_back(call, *BASE, question, note, ("response.create", "turn", "none"))
     call.ai.sent.clear()

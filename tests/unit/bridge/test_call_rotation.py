@@ -295,7 +295,7 @@ def test_the_session_is_lost_while_a_successor_stands_by() -> None:
     call.call.realtime_lost(1, 1001, "", call.now)
     call._settle()
     assert call.told()[: len(BASE)] == BASE
-    assert [frame[0] for frame in call.told()[len(BASE) :]] == ["system", "response.create"]
+    assert [frame[0] for frame in call.told()[len(BASE) :]] == ["system", "system", "response.create"]
     assert len(call.of(ConnectRealtime)) == 2
     call.advance(2.0)
     call.tool_result("shipped", tool)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offhook.bridge.caller_audio import MAX_HELD, MAX_KEPT, PAUSED, SECRET, CallerAudio
+from offhook.bridge.caller_audio import MAX_HELD, MAX_KEPT, PAUSED, SECRET, CallerAudio, speaks
 
 SILENCE_200_MS = b"\xff" * 1600
 
@@ -142,3 +142,11 @@ def test_muted_while_the_model_is_replaced(reason: str) -> None:
     audio.receive(b"hello")
     assert audio.open(16.0) == b"hello"
     assert audio.next_timer() is None
+
+
+@pytest.mark.parametrize(
+    ("audio", "found"),
+    [(b"", False), (b"\xff" * 4000, False), (b"\x00\x80" * 2000, True), (b"\xff" * 3800 + b"\x00\x80" * 100, False)],
+)
+def test_who_speaks_is_found_by_the_server_as_well(audio: bytes, found: bool) -> None:
+    assert speaks(audio) == found
