@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from offhook.bench import tools, verdict
-from offhook.bench.counting import Census
+from offhook.bench.counting import Census, Usage
 from offhook.bench.faults import FAULTS, Fault
 from offhook.bench.line import CallOutcome, Line
 from offhook.bench.place import Place, open_place
@@ -105,10 +105,13 @@ async def test_every_fault(tmp_path: Path) -> None:
         tmp_path, lines=len(SINGLE), in_process=True, tool_timeout=1.0, listener_limits=limits
     ) as place:
         before = Census(**tools.take_census())
+        watching = asyncio.create_task(Usage(place.subject, place.frozen).watch())
         async with asyncio.timeout(MOST):
             found = await all_calls(place)
             while place.standing:  # noqa: ASYNC110 - the kernel tells when they are gone
                 await asyncio.sleep(0.05)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         after = Census(**tools.take_census())
     log = read_log(place.subject.log)
     wrong = {

@@ -72,7 +72,7 @@ async def run_chaos(
         before = await take_census(place)
         tell(f"{settings.seconds:g} s with faults")
         lines = _lines(settings, place)
-        usage = Usage(place.subject)
+        usage = Usage(place.subject, place.frozen)
         await _run(settings, place, lines, usage, tell)
         lasted, gateway_cpu, bench_cpu = usage.so_far()
         tell("waiting until everything is freed")
@@ -82,6 +82,7 @@ async def run_chaos(
             gateway_cpu=round(gateway_cpu, 3),
             bench_cpu=round(bench_cpu, 3),
             bench_lag=round(usage.lag, 3),
+            bench_frozen=round(sum(since.end - since.start for since in place.frozen), 1),
             gateway_memory=usage.quarters(),
             gateway_peak_memory=max(usage.memory, default=0),
             freed_after=round(freed_after, 1),

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from offhook.bench import tools
+from offhook.bench.hearing import Pause
 from offhook.bench.place import Place
 from offhook.bench.subject import CENSUS, KEY, SECRET, Subject, SubjectFailed
 from offhook.bench.talk import HELLO
@@ -22,7 +23,9 @@ from offhook.simulator.upgrade import target
 
 LOOKS: Final = 3
 """How often it is counted anew when there is more than there should be: something may just be being freed."""
-SAMPLES: Final = 0.25
+FROZEN: Final = 0.15
+"""Seconds that this process may be late: beyond them it is the machine that is measured, and not the gateway."""
+SAMPLES: Final = 0.1
 """Seconds between looks at memory and at the event loop of this process."""
 MEMORY_SLACK: Final = 32 * 1024 * 1024
 """Bytes that a process may hold more after a run than before it: heaps that once were full do not shrink at once."""
@@ -67,7 +70,9 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     bench_cpu: float
     """The same of this process: callers, networks, emulators."""
     bench_lag: float
-    """Seconds that the event loop of this process was late at worst: figures are no more exact than that."""
+    """Seconds that the event loop of this process was late at worst."""
+    bench_frozen: float
+    """Seconds in which it was so late that nothing could be measured: they do not count as dead air."""
     gateway_memory: tuple[int, ...]
     """Bytes after each quarter of the run: what grows for ever is seen here, what was needed once is not."""
     gateway_peak_memory: int
@@ -78,14 +83,20 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Usage:
-    """What the gateway and this process use, from now on."""
+    """What the gateway and this process use, from now on.
 
-    def __init__(self, subject: Subject) -> None:
+    Args:
+        subject: the gateway.
+        frozen: takes the times at which this process stood still.
+    """
+
+    def __init__(self, subject: Subject, frozen: list[Pause]) -> None:
         self.memory: list[int] = []
         """Bytes of the gateway, every now and then."""
         self.lag = 0.0
         """Seconds that the event loop of this process was late at worst."""
         self._subject = subject
+        self._frozen = frozen
         self._began = time.monotonic()
         self._gateway, self._bench = _cpu_of(subject), _own_cpu()
 
@@ -94,7 +105,10 @@ class Usage:
         while True:
             before = time.monotonic()
             await asyncio.sleep(SAMPLES)
-            self.lag = max(self.lag, time.monotonic() - before - SAMPLES)
+            after = time.monotonic()
+            self.lag = max(self.lag, after - before - SAMPLES)
+            if after - before - SAMPLES > FROZEN:
+                self._frozen.append(Pause(before, after))
             self.memory.append(tools.memory(self._subject.process) or 0)
 
     def quarters(self) -> tuple[int, ...]:

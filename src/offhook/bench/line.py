@@ -225,6 +225,8 @@ class LiveCall:
             for turn in report.turns
             for end in (turn.at + turn.seconds,)
         ]
+        frozen = [Pause(since.start - self.began, since.end - self.began) for since in self._place.frozen]
+        outcome.unheard += [since for since in frozen if since.start < ended and since.end > 0]
         pauses = [*outcome.unheard, *_holds(report, ended)]
         outcome.gaps = dead_air(opened=opened, ended=ended, heard=outcome.heard, said=said, pauses=pauses)
 

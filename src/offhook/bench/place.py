@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from yarl import URL
 
-from offhook.bench.hearing import Repertoire
+from offhook.bench.hearing import Pause, Repertoire
 from offhook.bench.network import Connection, Network
 from offhook.bench.pipe import Conditions
 from offhook.bench.subject import CENSUS, Subject, configuration, serving
@@ -51,6 +51,8 @@ class Place:
     """Realtime connections that there have been, by model."""
     outages: dict[str, float] = field(default_factory=dict)
     """Faults that come to all calls, and until when they last."""
+    frozen: list[Pause] = field(default_factory=list)
+    """When this process itself stood still, in monotonic seconds: callers, networks and models with it."""
 
     @property
     def standing(self) -> list[Connection]:

@@ -312,7 +312,7 @@ def _rows(report: ChaosReport) -> Iterable[tuple[str, str]]:
     yield (
         "CPU",
         f"gateway {load.gateway_cpu:.0%}, bench {load.bench_cpu:.0%} of a core, "
-        f"which was late by {load.bench_lag:.2f} s at most",
+        f"which was late by {load.bench_lag:.2f} s at most, and too late for {load.bench_frozen:.1f} s",
     )
     yield "warnings in the log", ", ".join(f"{name} {count}" for name, count in report.log_warnings.items()) or "none"
 

@@ -690,7 +690,9 @@ class Conversation:
             self._answers.succeeded(event.tag)
             return
         self._moment(moments.PEER_ERROR, now, leg="realtime", code=event.error_code or f"response_{event.status}")
-        self._answers.failed(None, now)  # what was heard is heard, so the last time is no end of the call
+        # What was heard is heard, so the last time is no end of the call; only a notice has to be heard whole.
+        if not self._answers.failed(NOTICE if event.tag == NOTICE else None, now) and event.tag == NOTICE:
+            self._say_openings(now)
 
     def _on_response_refused(self, event: realtime.ResponseRefused, now: float) -> None:
         if event.tag == REPLY:

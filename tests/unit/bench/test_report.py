@@ -27,6 +27,7 @@ LOAD = Load(
     gateway_cpu=0.1,
     bench_cpu=0.2,
     bench_lag=0.01,
+    bench_frozen=0.0,
     gateway_memory=(85_000_000, 90_000_000, 90_000_000, 90_000_000),
     gateway_peak_memory=90_000_000,
     freed_after=1.0,

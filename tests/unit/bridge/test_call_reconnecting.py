@@ -709,3 +709,22 @@ def test_an_answer_that_reaches_the_operators_limit_of_tokens_is_over() -> None:
     harness.ai.done(status="incomplete", type="incomplete", reason="max_output_tokens")
     harness.advance(5.0)
     assert harness.ai.received("response.create") == []
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_notice_that_stops_in_mid_sentence(times: int) -> None:
+    """It is said again, whole; the greeting follows, whatever becomes of it."""
+    call = LossyCall(lossy(notice=Prompt(text="This call is recorded.")))
+    call.others = "never"
+    call.ready()
+    for _ in range(times):
+        response = call.respond(call.ai.received("response.create")[-1])
+        call.speak(response, speech(300, 40), "This")
+        call.over(response, "failed")
+        call.advance(2.5)
+    if times == 1:
+        response = call.respond(call.ai.received("response.create")[-1])
+        call.speak(response, SENTENCE, "This call is recorded.")
+        call.over(response)
+    asked = [frame[1] for frame in call.told() if frame[0] == "response.create"]
+    assert asked == [*["notice"] * max(2, times), "greeting"]
