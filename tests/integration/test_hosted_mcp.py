@@ -84,7 +84,7 @@ def answers(made: World) -> list[bool]:
         ({**SEARCH, "seconds": 0}, []),
         ({**SEARCH, "approval": True}, [True]),
         ({**SEARCH, "approval": True, "name": "delete"}, [False]),
-        ([SEARCH, {**SEARCH, "name": "fetch", "seconds": 3, "outlasts": True}], []),
+        ([SEARCH, {**SEARCH, "name": "fetch", "seconds": 2, "outlasts": True}], []),
         ([{**SEARCH, "approval": True}, {**SEARCH, "name": "delete", "approval": True}], [True, False]),
     ],
     ids=["within", "outlasting", "failing", "at-once", "with-leave", "without-leave", "two", "two-kinds-of-leave"],

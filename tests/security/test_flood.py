@@ -13,21 +13,21 @@ MIB_FOR_A_FLOOD = 60
 
 @pytest.mark.timeout(90)
 async def test_good_calls_go_on_while_hostile_ones_come_in() -> None:
-    result = await flood(upgrades=2000, messages=20_000, slow=200, calls=3, seconds=0.0, width=400, hold=1)
+    result = await flood(upgrades=600, messages=6_000, slow=100, calls=2, seconds=0.0, width=100, hold=1)
     assert result.faults == []
-    assert result.floods["upgrades"]["connections"] == 2000
-    assert sum(count for answer, count in result.floods["upgrades"]["answers"].items() if answer < "5") >= 1990
+    assert result.floods["upgrades"]["connections"] == 600
+    assert sum(count for answer, count in result.floods["upgrades"]["answers"].items() if answer < "5") >= 590
     assert "101" not in result.floods["upgrades"]["answers"]
-    assert result.floods["messages"]["messages"] * 50 >= 20_000
-    assert result.floods["slow"]["connections"] == 200
-    assert result.pings >= 3
+    assert result.floods["messages"]["messages"] * 50 >= 6_000
+    assert result.floods["slow"]["connections"] == 100
+    assert result.pings >= 2
     assert result.newcomers >= 1
-    assert result.pong_ms["p99"] < 500
+    assert result.pong_ms["p99"] < 1000
     assert result.opened_ms["most"] < 1000
-    assert max(result.gaps, default=0.0) < 0.5
+    assert max(result.gaps, default=0.0) < 1.0
     assert result.during["busy_ms"]["p99"] < 50
     for what in ("calls", "files", "tasks"):
         assert result.after[what] <= result.idle[what], what
     assert result.after["rss_mib"] - result.before["rss_mib"] < MIB_FOR_A_FLOOD
-    # Of two thousand refusals, twenty of a kind each ten seconds; the other lines are those of calls.
-    assert result.refusal_lines < 20 * 12 * 3
+    # Of six hundred refusals, twenty of a kind each ten seconds; the other lines are those of calls.
+    assert result.refusal_lines < 20 * 12

@@ -67,7 +67,7 @@ BUGS: dict[str, tuple[str, ...]] = {
         "tests/security/test_flood.py::test_good_calls_go_on_while_hostile_ones_come_in",
     ),
     "an error of the AI's socket ends the process": (
-        "tests/acceptance/test_tools_and_ends.py::test_losing_the_ai_ends_the_call_cleanly",
+        "tests/acceptance/test_tools_and_ends.py::test_losing_the_ai_is_survived",
         "tests/acceptance/test_bounds.py::test_an_ai_that_cannot_be_reached_ends_the_call_cleanly",
     ),
     "a lost AI is dead air until the caller hangs up": (
