@@ -29,6 +29,8 @@ SAMPLES: Final = 0.1
 """Seconds between looks at memory and at the event loop of this process."""
 MEMORY_SLACK: Final = 32 * 1024 * 1024
 """Bytes that a process may hold more after a run than before it: heaps that once were full do not shrink at once."""
+OBJECTS_SLACK: Final = 10_000
+"""Objects that may be more: caches that fill with use. A single call is made of some thousand."""
 MEMORY_SHARE: Final = 0.15
 """The same as a share of what it held."""
 
@@ -40,6 +42,8 @@ class Census(msgspec.Struct, frozen=True, kw_only=True):
     """Tasks of the event loop, by the name of what they run."""
     calls: int
     """Calls that are objects in memory."""
+    objects: int
+    """Objects that the garbage collector knows, and has not collected."""
     sockets: int | None
     memory: int | None
     """Bytes."""
@@ -52,6 +56,8 @@ class Census(msgspec.Struct, frozen=True, kw_only=True):
                 more.append(f"tasks: {count - before.tasks.get(name, 0)} more of {name}")
         if self.calls > before.calls:
             more.append(f"calls: {self.calls - before.calls} more in memory")
+        if self.objects > before.objects + OBJECTS_SLACK:
+            more.append(f"objects: {self.objects - before.objects} more in memory")
         if self.sockets is not None and before.sockets is not None and self.sockets > before.sockets:
             more.append(f"sockets: {self.sockets - before.sockets} more are open")
         if self.memory is not None and before.memory is not None:

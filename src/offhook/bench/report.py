@@ -306,6 +306,7 @@ def _rows(report: ChaosReport) -> Iterable[tuple[str, str]]:
     yield "slowest pong of a call", _shown(report.pong)
     yield "tasks", f"{sum(before.tasks.values())} before, {sum(after.tasks.values())} after"
     yield "sockets", f"{before.sockets} before, {after.sockets} after"
+    yield "objects", f"{before.objects:,} before, {after.objects:,} after"
     quarters = ", ".join(map(_mb, load.gateway_memory))
     yield "memory", f"{_mb(before.memory)} before; {quarters} after each quarter; {_mb(after.memory)} after"
     yield "freed", f"{load.freed_after:.1f} s after the last call"

@@ -76,7 +76,13 @@ def take_census() -> dict[str, Any]:
     running = [found for found in objects if issubclass(type(found), asyncio.Task) and not found.done()]
     tasks = Counter(getattr(task.get_coro(), "__qualname__", "?") for task in running)
     calls = sum(type(found).__name__ == "CallTask" for found in objects)
-    return {"tasks": dict(tasks), "calls": calls, "sockets": open_sockets(os.getpid()), "memory": memory(os.getpid())}
+    return {
+        "tasks": dict(tasks),
+        "calls": calls,
+        "objects": len(objects),
+        "sockets": open_sockets(os.getpid()),
+        "memory": memory(os.getpid()),
+    }
 
 
 def open_sockets(process: int) -> int | None:

@@ -21,7 +21,7 @@ from offhook.simulator.identity import CallIdentity
 from offhook.simulator.report import CallReport, Latency, PacketFigures, PlaybackFigures
 
 VARIABLES = dict.fromkeys(verdict.VARIABLES, "x")
-CENSUS = Census(tasks={"serve": 2}, calls=1, sockets=5, memory=80_000_000)
+CENSUS = Census(tasks={"serve": 2}, calls=1, objects=200_000, sockets=5, memory=80_000_000)
 LOAD = Load(
     seconds=60.0,
     gateway_cpu=0.1,
@@ -226,7 +226,7 @@ class TestReport:
         )
         log = log_of(tmp_path, given_up, abandoned, ended="failed OH-CALL-06")
         log.errors.append("internal error")
-        after = Census(tasks={"serve": 2, "leak": 1}, calls=2, sockets=6, memory=180_000_000)
+        after = Census(tasks={"serve": 2, "leak": 1}, calls=2, objects=300_000, sockets=6, memory=180_000_000)
         load = msgspec.structs.replace(LOAD, standing=2)
         report = made([given_up, abandoned, lost], log, after=after, load=load)
         assert not report.ok
@@ -235,6 +235,7 @@ class TestReport:
             "1 records of the gateway",
             "leaked tasks: 1 more of leak",
             "leaked calls: 1 more",
+            "leaked objects: 100000 more",
             "leaked sockets: 1 more",
             "leaked memory: 100 MB more",
             "2 connections stood",
@@ -280,7 +281,7 @@ class TestReport:
 
 class TestCensus:
     def test_what_cannot_be_known_is_not_judged(self) -> None:
-        unknown = Census(tasks={}, calls=0, sockets=None, memory=None)
+        unknown = Census(tasks={}, calls=0, objects=200_000, sockets=None, memory=None)
         assert CENSUS.more_than(CENSUS) == []
         assert msgspec.structs.replace(CENSUS, tasks={}, calls=0).more_than(unknown) == []
 

@@ -81,6 +81,15 @@ def test_an_overdue_answer() -> None:
     assert made.due_at(25.0) == 29.0, "another wait"
 
 
+def test_the_next_wait_is_another_one() -> None:
+    """Even if the agent was not heard in between: it may have called a tool."""
+    made = Announcements(SETTINGS, 0.0)
+    made.take()
+    made.wait(False, 20.0)
+    made.wait(True, 40.0)
+    assert made.due_at(4.0) == 43.0
+
+
 def test_the_settings_follow_the_language() -> None:
     made = Announcements(SETTINGS, 0.0)
     german = Prompt(text="Einen Moment.", audio=b"\x11" * 800)

@@ -7,7 +7,7 @@ import pytest
 from offhook import realtime as rt
 from offhook.bridge import CallPlan, InvokeTool
 from offhook.bridge.agent_turns import MAX_DEFERRED
-from offhook.bridge.interruptions import WORDS_WAIT
+from offhook.bridge.interruptions import COMMIT_WAIT, WORDS_WAIT
 from offhook.bridge.plan import BargeIn
 from tests.unit.bridge.harness import Harness, plan, session, speech
 from tests.unit.bridge.test_caller_voice import silence, sound
@@ -519,3 +519,18 @@ class TestTheServersOwn:
         harness.ai.says(1000, response="resp_2", item="item_2")
         harness.advance(3)
         assert harness.ai.kinds() == ["conversation.item.truncate"]
+
+
+def test_a_call_that_waited_for_the_verdict_is_answered_with_it() -> None:
+    """Nobody commits the sound, and the time for the server's own answer to it is over at the same instant."""
+    harness = speaking(Harness(agent()), 1000)
+    harness.ai.speech_started("caller_1", 1000)
+    harness.ai.call("nothing")
+    harness.ai.done()
+    harness.advance(0.3)
+    harness.ai.speech_stopped("caller_1", 2100)
+    harness.ai.sent.clear()
+    harness.advance(COMMIT_WAIT - 0.1)
+    assert harness.ai.kinds() == []
+    harness.advance(0.2)
+    assert harness.ai.kinds() == ["conversation.item.create", "response.create"]

@@ -310,3 +310,17 @@ def test_a_response_of_empty_audio_leaves_nothing_behind() -> None:
     harness.advance(2)
     assert not agent_of(harness)._unsent
     assert rt.SessionState.READY is agent_of(harness).session.state
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_protected_recording_before_there_is_a_model_is_told_once(ended: bool) -> None:
+    harness = Harness(guarded(greeting=None))
+    harness.open()
+    clip(harness, speech(1000), "This call is recorded.", protected=True)
+    harness.advance(2.0 if ended else 0.5)
+    harness.connected()
+    harness.ai.session_created()
+    harness.ai.session_updated()
+    assert len(told(harness)) == int(ended)
+    harness.advance(2.0)
+    assert told(harness) == [("This call is recorded.", None)]
